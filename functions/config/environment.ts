@@ -1,0 +1,15 @@
+/** The environment variables that functions, local deployment and command line read, and what holds without them. */
+export const environment = {
+  /** Path of the configuration file. */
+  configurationFile: { variable: 'OAUTH_STORES', default: 'oauth-stores.json' },
+  /** The deployment’s keys, as JSON; the local deployment makes its own. */
+  keyring: { variable: 'OAUTH_STORES_KEYS' },
+  /** Names of the stores that a deployed function uses; each is needed only where there are several of its kind. */
+  accessTokenStore: { variable: 'OAUTH_STORES_ACCESS_TOKENS' },
+  authorizationCodeStore: { variable: 'OAUTH_STORES_CODES' },
+  artifactStore: { variable: 'OAUTH_STORES_ARTIFACTS' },
+  /** Port of the local deployment. */
+  port: { variable: 'PORT', default: 8089 },
+  /** Folder of the local deployment's embedded databases and keys. */
+  dataDirectory: { variable: 'DATA_DIR', default: '.data' },
+} as const;

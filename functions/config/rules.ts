@@ -1,0 +1,221 @@
+import { consistencies } from './consistency.ts';
+import { engineKinds, iamDatabaseEngines, kindOfEngine, urlSchemes } from './engines.ts';
+import { type Fault, kindOf, pathText } from './faults.ts';
+import { either, isObject } from './fields.ts';
+import { isLocal, parsedUrl } from './location.ts';
+
+// What one setting demands of another. The rules read a draft: settings that may themselves be at fault, so that all
+// faults are told at once. A rule judges only what is there and of the right kind.
+
+type Draft = Readonly<Record<string, unknown>>;
+type Path = readonly unknown[];
+
+export const storeSections = [
+  'accessTokenStores',
+  'authorizationCodeStores',
+  'clientAccessTokenStores',
+  'artifactStores',
+] as const;
+
+/** The section that a store's reference of each kind leads to. */
+export const connectionSections = { cache: 'caches', database: 'databases', cassandra: 'cassandra' } as const;
+
+/** The store settings of the local deployment, and the sections that they name a store of. */
+export const localStores = {
+  accessTokenStore: 'accessTokenStores',
+  authorizationCodeStore: 'authorizationCodeStores',
+  artifactStore: 'artifactStores',
+} as const;
+
+export function brokenRules(draft: unknown): Fault[] {
+  const sections = draftOf(draft);
+  const of = (section: string, rule: (path: Path, settings: Draft, sections: Draft) => Fault[]) =>
+    Object.entries(draftOf(sections[section])).flatMap(([name, settings]) =>
+      rule([section, name], draftOf(settings), sections),
+    );
+  return [
+    ...storeSections.flatMap((section) => [...of(section, reference), ...of(section, consistency)]),
+    ...of('caches', eternity),
+    ...Object.values(connectionSections).flatMap((section) => [...of(section, login), ...of(section, certificates)]),
+    ...of('databases', address),
+    ...of('databases', poolSizes),
+    ...of('clients', grants),
+    ...(isObject(sections.localDeployment) ? local(['localDeployment'], sections.localDeployment, sections) : []),
+  ];
+}
+
+function reference(path: Path, store: Draft, sections: Draft): Fault[] {
+  const place = engineKinds.find((kind) => kind === store.storeIn);
+  const name = place && store[place];
+  if (!place || typeof name !== 'string' || name === '') return [];
+  const section = connectionSections[place];
+  const names = Object.keys(draftOf(sections[section]));
+  return when(!names.includes(name), [...path, place], `a name that is not in ${section}`, oneOfNames(names, section));
+}
+
+function consistency(path: Path, store: Draft, sections: Draft): Fault[] {
+  const { engine } = draftOf(draftOf(sections.cassandra)[String(store.cassandra)]);
+  if (store.storeIn !== 'cassandra' || engine !== 'keyspaces') return [];
+  return Object.entries(consistencies.keyspaces).flatMap(([setting, accepted]) => {
+    const level = store[setting];
+    const refused = level !== undefined && !accepted.some((each) => each === level);
+    const known = Object.values(consistencies.cassandra)
+      .flat()
+      .find((each) => each === level);
+    return when(refused, [...path, setting], known ?? kindOf(level), `on Amazon Keyspaces only ${either(accepted)}`);
+  });
+}
+
+const eternity = (path: Path, cache: Draft): Fault[] =>
+  ['timeToLiveSeconds', 'timeToIdleSeconds'].flatMap((setting) =>
+    when(
+      cache.eternal === true && cache[setting] !== undefined,
+      [...path, setting],
+      'a limit of an eternal cache',
+      'the limit or "eternal": true, not both',
+    ),
+  );
+
+function login(path: Path, server: Draft): Fault[] {
+  const { password, user, engine } = server;
+  const url = parsedUrl(server.url);
+  const userInUrl = Boolean(url?.username);
+  const passwordInUrl = Boolean(url?.password) || url?.searchParams.has('password') === true;
+  const elsewhere = !isLocal(server);
+  const kept = 'for a server that is not on this machine {"env": "NAME"}, {"secretArn": "arn:…"} or {"iam": true}';
+  const iam = draftOf(password).iam === true;
+  const withIam = [...iamDatabaseEngines, 'valkey'];
+  return [
+    ...when(elsewhere && typeof password === 'string', [...path, 'password'], 'a password as plain text', kept),
+    ...when(
+      elsewhere && passwordInUrl,
+      [...path, 'url'],
+      'a URL with a password',
+      `a URL without one; as password, ${kept}`,
+    ),
+    ...when(
+      passwordInUrl && password !== undefined,
+      [...path, 'password'],
+      'a second password beside the URL’s',
+      'one',
+    ),
+    ...when(userInUrl && user !== undefined, [...path, 'user'], 'a second user beside the URL’s', 'one'),
+    ...when(
+      iam && kindOfEngine(engine) !== undefined && !withIam.some((each) => each === engine),
+      [...path, 'password', 'iam'],
+      'IAM, which this engine has not',
+      `on ${either(withIam)} only`,
+    ),
+    ...when(
+      iam && user === undefined && !userInUrl,
+      [...path, 'user'],
+      'nothing',
+      'the user that the IAM token is for',
+    ),
+  ];
+}
+
+function certificates(path: Path, server: Draft): Fault[] {
+  const { clientCertificate, clientKey } = draftOf(server.tls);
+  const accepted = 'the path of a PEM file: certificate and key go together';
+  return [
+    ...when(clientKey && !clientCertificate, [...path, 'tls', 'clientCertificate'], 'nothing', accepted),
+    ...when(clientCertificate && !clientKey, [...path, 'tls', 'clientKey'], 'nothing', accepted),
+  ];
+}
+
+function address(path: Path, database: Draft): Fault[] {
+  const { url, engine } = database;
+  const schemes = Object.entries(urlSchemes).find(([name]) => name === engine)?.[1] ?? [];
+  const { protocol, searchParams } = parsedUrl(url) ?? {};
+  // TLS and the pool have settings of their own, which a parameter must not undo.
+  const further = [...(searchParams?.keys() ?? [])].filter((name) => !['host', 'user', 'password'].includes(name));
+  return [
+    ...when(
+      protocol && schemes.length > 0 && !schemes.includes(protocol),
+      [...path, 'url'],
+      'a URL of another scheme',
+      `for this engine ${either(schemes.map((each) => `${each}//…`))}`,
+    ),
+    ...when(
+      engine === 'postgresql' && further.length > 0,
+      [...path, 'url'],
+      'a URL with parameters',
+      'a URL without any; instead of sslmode and the like, tls',
+    ),
+    ...['host', 'port', 'database'].flatMap((part) =>
+      when(
+        url !== undefined && database[part] !== undefined,
+        [...path, part],
+        `a ${part} beside a URL`,
+        'either url or host, port and database',
+      ),
+    ),
+    ...when(
+      url === undefined && database.host === undefined && database.port !== undefined,
+      [...path, 'host'],
+      'nothing',
+      'the host that the port belongs to',
+    ),
+  ];
+}
+
+function poolSizes(path: Path, database: Draft): Fault[] {
+  const pool = draftOf(database.pool);
+  const bound = (lesser: string, greater: string) =>
+    when(
+      Number(pool[lesser]) > Number(pool[greater]),
+      [...path, 'pool', lesser],
+      `the number ${pool[lesser]}`,
+      `at most ${greater}, which is ${pool[greater]}`,
+    );
+  return [...bound('initialSize', 'maxActive'), ...bound('minIdle', 'maxActive'), ...bound('minIdle', 'maxIdle')];
+}
+
+function grants(path: Path, { grantTypes, redirectUris, tokenEndpointAuthMethod }: Draft): Fault[] {
+  if (!Array.isArray(grantTypes)) return [];
+  const redirects = grantTypes.some((grant) => grant === 'authorization_code' || grant === 'implicit');
+  const own = grantTypes.indexOf('client_credentials');
+  return [
+    ...when(
+      redirects && Array.isArray(redirectUris) && redirectUris.length === 0,
+      [...path, 'redirectUris'],
+      'no redirect URI',
+      'at least one, for authorization_code and implicit',
+    ),
+    ...when(
+      tokenEndpointAuthMethod === 'none' && own >= 0,
+      [...path, 'grantTypes', own],
+      'client_credentials for a public client',
+      'this grant for clients that prove who they are only (RFC 6749 §4.4)',
+    ),
+  ];
+}
+
+function local(path: Path, deployment: Draft, sections: Draft): Fault[] {
+  const { exampleData, host } = deployment;
+  return [
+    ...when(
+      exampleData === true && typeof host === 'string' && !isLocal({ host }),
+      [...path, 'host'],
+      'an address that others can reach',
+      '127.0.0.1 while example data are in use',
+    ),
+    ...Object.entries(localStores).flatMap(([setting, section]) => {
+      const names = Object.keys(draftOf(sections[section]));
+      const name = deployment[setting];
+      const found = name === undefined ? names.length === 1 : names.some((each) => each === name);
+      const kind = typeof name === 'string' ? `a name that is not in ${section}` : kindOf(name);
+      return when(!found, [...path, setting], kind, oneOfNames(names, section));
+    }),
+  ];
+}
+
+/** A fault at `path`, if the rule is broken. */
+const when = (broken: unknown, path: Path, kind: string, accepted: string): Fault[] =>
+  broken ? [{ path: pathText(path), kind, accepted }] : [];
+
+const oneOfNames = (names: readonly string[], section: string) =>
+  names.length === 0 ? `a name in ${section}, which has none yet` : either(names.map((each) => JSON.stringify(each)));
+
+const draftOf = (value: unknown): Draft => (isObject(value) ? value : {});
