@@ -1,0 +1,240 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Configuration } from './config/configuration.ts';
+import type { CodeDeployment } from './domain/authorization-codes.ts';
+import { type Clock, systemClock } from './domain/clock.ts';
+import type { Recognition } from './domain/digest.ts';
+import { InputError, StoreError } from './domain/errors.ts';
+import type { TokenDeployment } from './domain/issuing.ts';
+import type { Keyring } from './domain/keyring.ts';
+import type {
+  AccessTokenStore,
+  ArtifactStore,
+  AuthorizationCodeStore,
+  ClientAccessTokenStore,
+  Engine,
+} from './domain/ports.ts';
+import { createCodec } from './domain/records.ts';
+import type { PostgresqlSettings } from './stores/postgresql.ts';
+
+/** The sections of oauth-stores.json that hold stores. */
+export type StoreKind = 'accessTokenStores' | 'authorizationCodeStores' | 'clientAccessTokenStores' | 'artifactStores';
+
+export interface OpenOptions {
+  /** The deployment's keys: digests, checks and sealing. Without them there are the stores alone, as for administration. */
+  readonly keyring?: Keyring;
+  readonly clock?: Clock;
+  /** Folder that embedded databases are kept in. */
+  readonly dataDirectory?: string;
+  /** The kinds whose connections are opened; all without. A function opens only what it uses. */
+  readonly kinds?: readonly StoreKind[];
+  /** Where a password of `{ "secretArn": … }` or `{ "iam": true }` comes from; asked for every new connection. */
+  readonly password?: (reference: { secretArn: string } | ({ iam: true } & Server)) => Promise<string>;
+}
+
+interface Server {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+}
+
+/** Every store of a configuration, by name. A name may be left out where there is only one of its kind. */
+export interface Stores {
+  accessTokenStore(name?: string): AccessTokenStore;
+  authorizationCodeStore(name?: string): AuthorizationCodeStore;
+  clientAccessTokenStore(name?: string): ClientAccessTokenStore;
+  artifactStore(name?: string): ArtifactStore;
+  /** An access token store with the keys and settings that the rules of issuing, refresh and inspection need. */
+  tokens(name?: string): TokenDeployment;
+  /** The same of an authorization code store. */
+  codes(name?: string): CodeDeployment;
+  close(): Promise<void>;
+}
+
+type Database = Configuration['databases'][string];
+
+/**
+ * Opens the stores of a configuration. A connection that several stores name is opened once and shared.
+ *
+ * @throws {StoreError} `unsupported`: an engine that this build does not hold; `unavailable`: an embedded database that
+ *   cannot be opened. A server that is away is noticed by the first call.
+ */
+export async function openStores(configuration: Configuration, options: OpenOptions): Promise<Stores> {
+  const {
+    keyring,
+    clock = systemClock,
+    kinds = ['accessTokenStores', 'authorizationCodeStores', 'clientAccessTokenStores', 'artifactStores'],
+  } = options;
+  const engines = new Map<string, Engine>();
+  const close = async () => {
+    await Promise.all([...engines.values()].map((engine) => engine.close()));
+  };
+  try {
+    for (const kind of kinds) {
+      for (const store of Object.values(configuration[kind])) {
+        const place = placeOf(store);
+        if (!engines.has(place)) engines.set(place, await open(configuration, store, options, clock));
+      }
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  const named = <Kind extends StoreKind>(kind: Kind, name: string | undefined) => {
+    const stores: Configuration[Kind] = configuration[kind];
+    const names = Object.keys(stores);
+    const store = stores[name ?? (names.length === 1 ? String(names[0]) : '')] as
+      | Configuration[Kind][string]
+      | undefined;
+    const engine = store && engines.get(placeOf(store));
+    if (!store || !engine)
+      throw new InputError(
+        `name of a store in ${kind}`,
+        name === undefined ? 'missing' : 'unknown or not opened',
+        names.join(', ') || 'none is configured',
+      );
+    return { store, engine };
+  };
+  const settings = (store: { digest: Recognition['algorithm']; foreignTokens: boolean; sealAttributes: boolean }) => {
+    if (!keyring) throw new InputError('keyring', 'missing', 'the keys of the deployment');
+    return {
+      recognition: { keyring, algorithm: store.digest, foreign: store.foreignTokens },
+      codec: createCodec(keyring, store.sealAttributes),
+      issuing: configuration.issuing,
+      clock,
+    };
+  };
+  return {
+    accessTokenStore: (name) => named('accessTokenStores', name).engine.accessTokens,
+    authorizationCodeStore: (name) => named('authorizationCodeStores', name).engine.authorizationCodes,
+    clientAccessTokenStore: (name) => named('clientAccessTokenStores', name).engine.clientAccessTokens,
+    artifactStore: (name) => named('artifactStores', name).engine.artifacts,
+    tokens(name) {
+      const { store, engine } = named('accessTokenStores', name);
+      return { store: engine.accessTokens, ...settings(store) };
+    },
+    codes(name) {
+      const { store, engine } = named('authorizationCodeStores', name);
+      return { store: engine.authorizationCodes, ...settings(store) };
+    },
+    close,
+  };
+}
+
+type AnyStore = Configuration[StoreKind][string];
+
+const placeOf = (store: AnyStore): string => {
+  switch (store.storeIn) {
+    case 'cache':
+      return `cache ${store.cache}`;
+    case 'database':
+      return `database ${store.database}`;
+    default:
+      return `cassandra ${store.cassandra}`;
+  }
+};
+
+// A function's bundle holds only the engines that it serves: the others are left out when it is bundled.
+async function open(
+  configuration: Configuration,
+  store: AnyStore,
+  options: OpenOptions,
+  clock: Clock,
+): Promise<Engine> {
+  if (store.storeIn === 'cache') {
+    const cache = configuration.caches[store.cache];
+    if (cache?.engine === 'memory') return (await import('./stores/memory.ts')).createEngine(cache, clock);
+    if (cache?.engine === 'dynamodb') {
+      const { tableName, ...settings } = cache;
+      if (tableName === undefined) {
+        throw new InputError(`caches["${store.cache}"].tableName`, 'missing', 'the name of a table that is there');
+      }
+      return (await import('./stores/dynamodb.ts')).createEngine({ ...settings, tableName }, clock);
+    }
+    throw unsupported(cache?.engine);
+  }
+  if (store.storeIn === 'database') {
+    const database = configuration.databases[store.database];
+    if (database?.engine !== 'postgresql') throw unsupported(database?.engine);
+    const { createEngine } = await import('./stores/postgresql.ts');
+    return createEngine(await postgresqlSettings(store.database, database, options), clock);
+  }
+  throw unsupported(configuration.cassandra[store.cassandra]?.engine);
+}
+
+const unsupported = (engine: string | undefined) =>
+  new StoreError(
+    'unsupported',
+    `this version has no store for the engine ${engine}; it has memory, dynamodb and postgresql`,
+  );
+
+/** How a configured database is reached. */
+export async function postgresqlSettings(
+  name: string,
+  database: Database,
+  options: OpenOptions,
+): Promise<PostgresqlSettings> {
+  if (database.embedded) {
+    const { dataDirectory = '.data' } = options;
+    return { embedded: join(dataDirectory, database.directory ?? name) };
+  }
+  const { url, tls, pool } = database;
+  const { password, ...place } = { ...database, ...(url !== undefined && partsOf(url)) };
+  const { host, port, user } = place;
+  return {
+    ...(host !== undefined && { host }),
+    ...(port !== undefined && { port }),
+    ...(place.database !== undefined && { database: place.database }),
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && {
+      password: passwordOf(password, options, { host: host ?? '', port: port ?? 5432, user: user ?? '' }),
+    }),
+    tls: tls === false ? (false as const) : await certificates(tls),
+    pool,
+  };
+}
+
+/** What a URL says, taken apart: given a whole one, the driver would let it overrule user, password and TLS. */
+function partsOf(url: string) {
+  const { hostname, port, username, password, pathname, searchParams } = new URL(url);
+  const parts = {
+    host: searchParams.get('host') ?? decodeURIComponent(hostname).replace(/^\[(.+)\]$/, '$1'),
+    user: searchParams.get('user') ?? decodeURIComponent(username),
+    password: searchParams.get('password') ?? decodeURIComponent(password),
+    database: decodeURIComponent(pathname.slice(1)),
+  };
+  const given: Partial<typeof parts> = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== ''));
+  return { ...given, ...(port !== '' && { port: Number(port) }) };
+}
+
+type Password = NonNullable<Exclude<Database, { embedded: true }>['password']>;
+
+/** A password's text at once; a function for one that must be asked for, so that each new connection gets a fresh one. */
+function passwordOf(password: Password, { password: ask }: OpenOptions, server: Server) {
+  if (typeof password === 'string') return password;
+  if ('env' in password) {
+    const value = process.env[password.env];
+    if (value === undefined)
+      throw new InputError(`environment variable ${password.env}`, 'not set', 'the password of the database');
+    return value;
+  }
+  if (!ask)
+    throw new StoreError(
+      'unsupported',
+      'a password from AWS is available to the deployed functions only; here give { "env": "NAME" }',
+    );
+  const reference = 'secretArn' in password ? password : { ...password, ...server };
+  return () => ask(reference);
+}
+
+async function certificates(tls: Exclude<Exclude<Database, { embedded: true }>['tls'], false>) {
+  if (tls === true) return {};
+  const { trustedCertificates, clientCertificate, clientKey, serverName } = tls;
+  return {
+    ...(trustedCertificates !== undefined && { ca: await readFile(trustedCertificates, 'utf8') }),
+    ...(clientCertificate !== undefined && { cert: await readFile(clientCertificate, 'utf8') }),
+    ...(clientKey !== undefined && { key: await readFile(clientKey, 'utf8') }),
+    ...(serverName !== undefined && { servername: serverName }),
+  };
+}
