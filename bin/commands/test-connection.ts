@@ -1,0 +1,43 @@
+import type { Configuration } from '../../functions/config/configuration.ts';
+import { postgresqlSettings } from '../../functions/open-stores.ts';
+import { type Component, type Diagnosis, diagnose } from '../../functions/stores/postgresql-diagnosis.ts';
+import { allConnections, type Connection, checkAddress, connectionNamed, dataDirectory } from './connections.ts';
+import { explain } from './failure.ts';
+import { chooseStores } from './stores.ts';
+
+/** Says of these connections, or of all, whether they can be worked with, and if not, what is wrong. */
+export async function testConnection(configuration: Configuration, names: readonly string[]): Promise<void> {
+  const connections = names.length
+    ? names.map((name) => connectionNamed(configuration, name))
+    : allConnections(configuration);
+  for (const connection of connections) {
+    const diagnosis = await diagnosisOf(configuration, connection).catch((error) => ({ fault: explain(error) }));
+    if ('found' in diagnosis) console.log(`${connection.name}: ${diagnosis.found}`);
+    else {
+      console.error(`${connection.name}: ${diagnosis.fault}`);
+      process.exitCode = 1;
+    }
+  }
+}
+
+async function diagnosisOf(configuration: Configuration, connection: Connection): Promise<Diagnosis> {
+  const { name, engine, database } = connection;
+  if (engine === 'memory')
+    return { found: 'in the memory of the process that serves it; there is nothing to connect to' };
+  if (engine === 'dynamodb') return { fault: 'this version cannot look at a table in DynamoDB' };
+  if (engine !== 'postgresql' || !database) return { fault: `this version has no store for the engine ${engine}` };
+  checkAddress(connection);
+  const settings = await postgresqlSettings(name, database, { dataDirectory });
+  if (settings.embedded !== undefined) {
+    return { found: `embedded, in ${settings.embedded}; there is no server to connect to` };
+  }
+  return diagnose(settings, componentsOn(configuration, connection));
+}
+
+/** The parts of the schema that the stores on a connection need. */
+function componentsOn(configuration: Configuration, { section, name }: Connection): Component[] {
+  const needed = chooseStores(configuration)
+    .filter(({ connection }) => connection.section === section && connection.name === name)
+    .map(({ kind }) => (kind === 'clientAccessTokenStores' ? 'oauth-client' : 'oauth-server'));
+  return [...new Set(needed)];
+}

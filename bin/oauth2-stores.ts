@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+import { InvalidArgumentError, program } from 'commander';
+import { configurationFile, readFrom, whichConfiguration } from './commands/configuration.ts';
+import { explain } from './commands/failure.ts';
+import { type ListOptions, list } from './commands/list.ts';
+import { type PurgeOptions, purge } from './commands/purge.ts';
+import { type RevokeOptions, revoke } from './commands/revoke.ts';
+import { schema } from './commands/schema.ts';
+import { withSelector } from './commands/selector.ts';
+import { testConnection } from './commands/test-connection.ts';
+
+program.name('oauth2-stores').description('Checks and administers OAuth 2.0 token stores.');
+
+program
+  .command('check')
+  .description('check a configuration and print its warnings, or all of its faults')
+  .argument('[file]', whichConfiguration, configurationFile)
+  .action((file: string) => {
+    const { warnings } = readFrom(file);
+    console.log(`${file} is correct`);
+    for (const { path, text } of warnings) console.log(`  warning: ${path ? `${path}: ` : ''}${text}`);
+  });
+
+const command = (name: string, description: string) =>
+  program.command(name).description(description).option('-c, --config <file>', whichConfiguration, configurationFile);
+const configurationOf = ({ config }: { config: string }) => readFrom(config).configuration;
+type Options<Of = object> = Of & { config: string };
+
+command('schema', 'print the scripts that make the tables of a database, or apply them')
+  .argument('<name>', 'a database, or a store that is kept in one')
+  .option('--apply', 'apply them')
+  .action((name: string, options: Options<{ apply?: true }>) => schema(configurationOf(options), name, options));
+
+command('test-connection', 'say whether the stores can be reached, and if not, what is wrong')
+  .argument('[name...]', 'connections, or stores that use them; without, every connection')
+  .action((names: string[], options: Options) => testConnection(configurationOf(options), names));
+
+command('purge', 'remove what has expired')
+  .argument('[store...]', 'stores; without, every store')
+  .option('--limit <records>', 'the most that is removed from each store; without, its own limit', whole(1, 1_000_000))
+  .option('--seconds <seconds>', 'how long all of it may take', whole(1, 86_400))
+  .action((names: string[], options: Options<PurgeOptions>) => purge(configurationOf(options), names, options));
+
+withSelector(command('list', 'list grants with their tokens, also those that have ended'))
+  .option('--store <name>', 'the access token store, where there are several')
+  .option('--limit <grants>', 'the most grants that are listed', whole(1, 1000), 20)
+  .option('--after <place>', 'where the page before ended')
+  .option('--json', 'as JSON')
+  .action((options: Options<ListOptions>) => list(configurationOf(options), options));
+
+withSelector(command('revoke', 'end grants with all of their tokens'))
+  .option('--grant <id>', 'one grant')
+  .option('--store <name>', 'the access token store, where there are several')
+  .option('--yes', 'do not ask')
+  .action((options: Options<RevokeOptions>) => revoke(configurationOf(options), options));
+
+// Whoever reads the output may stop early, as `head` does.
+process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  console.error(explain(error));
+  process.exitCode = 1;
+}
+
+/** Reads a whole number within these bounds, both of them included. */
+function whole(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It takes a whole number from ${least} to ${most}.`);
+  };
+}
