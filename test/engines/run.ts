@@ -1,0 +1,87 @@
+/**
+ * `npm run test:engines [engine [url]]…` runs the stores' tests on real servers: `test/stores/<engine>.test.ts`, and
+ * what else the engine names, once for every version of each engine asked for (all of them when none is), or against the server of that URL.
+ * An engine that cannot be had, and a test that did not run, fail the run.
+ *
+ * `--reports <folder>` also leaves vitest's JSON reports there.
+ */
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Counts, formatCounts, isGood, readCounts, sumCounts } from './counts.ts';
+import { dynamodb } from './dynamodb.ts';
+import type { Engine, Server } from './engine.ts';
+import { createScratchFolder, runAttached } from './launch.ts';
+import { memory } from './memory.ts';
+import { postgresql } from './postgresql.ts';
+
+const engines: readonly Engine[] = [memory, dynamodb, postgresql];
+
+interface Run {
+  readonly engine: Engine;
+  readonly place: string;
+  readonly start: () => Promise<Server>;
+}
+
+const failure: Counts = { passed: 0, failed: 1, skipped: 0 };
+
+const refuse = (reason: string): never => {
+  console.error(`${reason}; known engines: ${engines.map(({ name }) => name).join(', ')}`);
+  process.exit(2);
+};
+
+const planRuns = (words: readonly string[]): readonly Run[] => {
+  const names = words.length === 0 ? engines.map(({ name }) => name) : words;
+  return names.flatMap((name, index) => {
+    if (name.includes('://')) return index === 0 ? refuse('a URL stands behind its engine') : [];
+    const engine = engines.find((known) => known.name === name) ?? refuse(`unknown engine ${name}`);
+    const url = names[index + 1];
+    if (!url?.includes('://')) {
+      return engine.versions.map((version) => ({ engine, place: version, start: () => engine.start(version) }));
+    }
+    const attach = engine.attach ?? refuse(`${name} takes no URL`);
+    return [{ engine, place: 'by URL', start: () => attach(url) }];
+  });
+};
+
+const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
+
+const runTests = async ({ engine, place, start }: Run, reports: string): Promise<Counts> => {
+  const startedMs = Date.now();
+  const say = (version: string, text: string) =>
+    console.log(`${engine.name} ${version}: ${text} (${Math.round((Date.now() - startedMs) / 1000)} s)`);
+  let server: Server;
+  try {
+    server = await start();
+  } catch (error) {
+    say(place, `could not be had: ${error instanceof Error ? error.message : error}`);
+    return failure;
+  }
+  try {
+    const report = join(reports, `${engine.name}-${place}.json`);
+    const files = [`test/stores/${engine.name}.test.ts`, ...(engine.tests ?? [])];
+    const exitCode = await runAttached([process.execPath, vitest, 'run', '--no-file-parallelism', ...files], {
+      ...server.env,
+      TEST_REPORT: report,
+    });
+    const counts = await readCounts(report, exitCode);
+    say(server.version, formatCounts(counts));
+    return counts;
+  } finally {
+    await server.stop();
+  }
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  // The word --url may stand before a URL: npm keeps it for itself and passes on the URL alone.
+  options: { reports: { type: 'string' }, url: { type: 'boolean' } },
+});
+const runs = planRuns(positionals);
+
+const scratch = await createScratchFolder('reports');
+const results: Counts[] = [];
+for (const run of runs) results.push(await runTests(run, values.reports ?? scratch.path));
+await scratch.remove();
+console.log(formatCounts(sumCounts(results)));
+process.exitCode = results.every(isGood) ? 0 : 1;
