@@ -4,14 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { cacheEngines, cassandraEngines, databaseEngines } from '../functions/config/engines.ts';
 import { type Spread, spreadOf } from './measure.ts';
 
 // The authorizer as it is deployed: one file, with PostgreSQL as its only engine.
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 
-/** What a deployment with PostgreSQL leaves out. */
-const external = ['@electric-sql/pglite', 'pg-native', './stores/memory.ts'];
+/** What a deployment with PostgreSQL leaves out: the other engines, the embedded database, a driver in C. */
+const others = [...cacheEngines, ...databaseEngines, ...cassandraEngines].filter((engine) => engine !== 'postgresql');
+const external = [...others.map((engine) => `./stores/${engine}.ts`), '@electric-sql/pglite', 'pg-native'];
 
 const authorizer = `
   export { handler } from './functions/handlers/authorizer.ts';

@@ -29,7 +29,7 @@ const { values: options } = parseArgs({
 
 const FEW = 10_000;
 const full = { many: 1_000_000, calls: 600, rounds: 25, requests: 1500, httpRounds: 7, processes: 11 };
-const quick = { many: 50_000, calls: 300, rounds: 5, requests: 600, httpRounds: 3, processes: 3 };
+const quick = { many: 50_000, calls: 300, rounds: 4, requests: 500, httpRounds: 2, processes: 3 };
 const size = options.quick ? quick : full;
 
 /** At 8 connections, beside one row of the bare driver's. */
