@@ -266,18 +266,25 @@ UPDATE authorization_code c SET redeemed_at = CASE WHEN ${REDEEMABLE} THEN :now 
 
 export const removeCode = 'DELETE FROM authorization_code WHERE digest = :digest::bytea RETURNING digest';
 
-// A row that lost its way in to another one keeps its id.
-const REASSIGNED = `
-  UPDATE artifact SET uid = CASE WHEN uid = :uid::bytea THEN NULL ELSE uid END, user_code = CASE WHEN user_code = :userCode::bytea THEN NULL ELSE user_code END
-    WHERE kind = :kind AND id <> :id::bytea AND (uid = :uid OR user_code = :userCode)`;
-const ARTIFACT_VALUES = `
-  INSERT INTO artifact AS a (kind, id, uid, user_code, consent_id, expires_at, retain_until, attempt, data)
-  VALUES (:kind::text, :id::bytea, :uid::bytea, :userCode::bytea, :consentId::text, :expiresAt::bigint, :retainUntil::bigint, :attempt::bytea, :data::bytea)
+const ARTIFACT_COLUMNS = '(kind, id, uid, user_code, consent_id, expires_at, retain_until, attempt, data)';
+const ARTIFACT_VALUES =
+  ':kind::text, :id::bytea, :uid::bytea, :userCode::bytea, :consentId::text, :expiresAt::bigint, :retainUntil::bigint, :attempt::bytea, :data::bytea';
+const REPLACED = `
   ON CONFLICT (kind, id) DO UPDATE SET uid = excluded.uid, user_code = excluded.user_code, consent_id = excluded.consent_id,
     expires_at = excluded.expires_at, retain_until = excluded.retain_until, data = excluded.data`;
 
-export const putArtifact = `WITH reassigned AS (${REASSIGNED}) ${ARTIFACT_VALUES}`;
-export const putArtifactOnce = `${ARTIFACT_VALUES}, attempt = excluded.attempt, consumed_at = NULL
+// A row that lost its way in to another one keeps its id. All rows concerned are locked first, in the order of their ids:
+// two callers that give each other's ways away cannot wait for each other.
+export const putArtifact = `
+WITH held AS MATERIALIZED (
+  SELECT a.id FROM artifact a WHERE a.kind = :kind AND (a.id = :id OR a.uid = :uid OR a.user_code = :userCode) ORDER BY a.id FOR NO KEY UPDATE
+), reassigned AS (
+  UPDATE artifact a SET uid = CASE WHEN a.uid = :uid THEN NULL ELSE a.uid END, user_code = CASE WHEN a.user_code = :userCode THEN NULL ELSE a.user_code END
+    FROM held WHERE a.kind = :kind AND a.id = held.id AND a.id <> :id
+)
+INSERT INTO artifact AS a ${ARTIFACT_COLUMNS} SELECT ${ARTIFACT_VALUES} FROM (SELECT count(*) FROM held) AS locked ${REPLACED}`;
+export const putArtifactOnce = `
+INSERT INTO artifact AS a ${ARTIFACT_COLUMNS} VALUES (${ARTIFACT_VALUES}) ${REPLACED}, attempt = excluded.attempt, consumed_at = NULL
     WHERE a.expires_at <= :now::bigint OR a.attempt = :attempt RETURNING id`;
 
 const ARTIFACT = `
