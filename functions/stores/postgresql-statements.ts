@@ -1,11 +1,11 @@
 // Every statement that the PostgreSQL store can send, whole. `:name` marks a bound value.
 //
-// All run at READ COMMITTED, each as a transaction of its own. The pattern of every decision: `held` locks the one row by
-// its immutable key and computes the outcome from the row version that the lock returned (never from a sub-select, which
-// would see the snapshot of the statement's start); the writing CTEs follow that outcome. A writer that waited for the
-// lock gets the new row version, because the row is found by a key that no statement changes.
-// FOR NO KEY UPDATE is enough, since nothing refers to the keys. Only one grant row is locked at a time, except by
-// revoke…, which locks in the order of `created_at / 60, grant_id`: no deadlock is possible.
+// All run at READ COMMITTED, each as a transaction of its own. A decision is taken from the version of a row that an update
+// or a lock returned, never from a sub-select, which would see the snapshot of the statement's start: a writer that waited
+// gets the row as the one before it left it, because the row is found by a key that no statement changes. FOR NO KEY UPDATE
+// is enough, since nothing refers to the keys.
+// Most statements lock one row. Those that lock several do so in one order (grants by `created_at / 60, grant_id`, artifacts
+// by id) or leave out what is locked (the purge), so that none waits for another that waits for it.
 
 /** A token that was minted here leads to its grant; one that was minted elsewhere is led there by its digest. */
 const byOrigin = (statement: (grant: string) => string) => ({
