@@ -308,6 +308,24 @@ export const cases: Case[] = [
   },
   {
     guarantee: 'port',
+    name: 'forty callers who take the same ways in from each other at once all succeed',
+    async run(stage) {
+      const now = stage.clock.now();
+      for (let round = rounds(stage, 20); round > 0; round -= 1) {
+        const [uid, userCode] = [newDigest(), newDigest()];
+        const standing = many(40, () => newArtifact(now));
+        for (const wave of [0, 1, 2]) {
+          const taking = standing.map((artifact, index) => ({
+            ...artifact,
+            ...[{ uid }, { userCode }, { uid, userCode }][(index + wave) % 3],
+          }));
+          await atOnce(stage, taking, ({ artifacts }, artifact) => artifacts.put(artifact, { now }));
+        }
+      }
+    },
+  },
+  {
+    guarantee: 'port',
     name: 'twenty callers who put one artifact at once leave one of theirs, whole, behind each way in',
     async run(stage) {
       const now = stage.clock.now();
