@@ -38,7 +38,7 @@ async function start(): Promise<void> {
   const { configuration, warnings, localDeployment } = configurationIn(file);
   for (const { path, text } of warnings) console.error(`${file}: warning: ${path}: ${text}`);
   const dataDirectory = setting(environment.dataDirectory);
-  const kept = openDataDirectory(dataDirectory);
+  const kept = await openDataDirectory(dataDirectory);
 
   const issuer = `http://${localDeployment.host}:${port}`;
   const { keyring } = kept;

@@ -40,8 +40,7 @@ export function createClientAuthentication({
   const { authorizer, issuer, assertionAudiences, artifactStores } = configuration;
   const headers = { 'www-authenticate': `Basic realm="${authorizer.realm}", charset="UTF-8"` };
   const audience = issuer === undefined ? assertionAudiences : [issuer, ...assertionAudiences];
-  const artifacts =
-    Object.keys(artifactStores).length > 0 ? stores.artifactStore(storeNames?.artifactStore) : undefined;
+  const areKept = Object.keys(artifactStores).length > 0;
 
   const refused = (reason: string, client?: Client) =>
     new RequestError(401, 'invalid_client', 'client authentication failed', {
@@ -59,7 +58,8 @@ export function createClientAuthentication({
     if (client.tokenEndpointAuthMethod !== credentials.method) return 'another method than the registered one';
     if (!client.enabled) return 'disabled client';
     if (!('assertion' in credentials)) return undefined;
-    if (audience.length === 0 || !artifacts) return 'client assertions need an issuer and an artifact store';
+    if (audience.length === 0 || !areKept) return 'client assertions need an issuer and an artifact store';
+    const artifacts = stores.artifactStore(storeNames?.artifactStore);
     const { flawOfAssertion } = await import('./client-assertion.ts');
     return flawOfAssertion(credentials.assertion, client, { audience, artifacts, clock });
   }

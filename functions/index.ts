@@ -1,6 +1,7 @@
 // The package's main entry: stores by name, the rules over them, and what their errors mean.
 export { type Checked, type Configuration, parseConfiguration, readConfiguration } from './config/configuration.ts';
 export { ConfigurationError, type Fault } from './config/faults.ts';
+export type { StoreKind } from './config/functions.ts';
 export {
   type CodeDeployment,
   type CodeRequest,
@@ -37,4 +38,4 @@ export type { Attributes, Authorization, Codec, Confirmation, Json } from './dom
 export { type RefreshOutcome, type RefreshRequest, refreshTokens } from './domain/refresh.ts';
 export { scopesSuffice } from './domain/scope.ts';
 export { type GrantId, grantIdOfCode, mint, newGrantId, type Proof, prove, type TokenKind } from './domain/token.ts';
-export { type OpenOptions, openStores, type StoreKind, type Stores } from './open-stores.ts';
+export { type OpenOptions, openStores, type Stores } from './open-stores.ts';

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Configuration } from './config/configuration.ts';
+import type { StoreKind } from './config/functions.ts';
 import type { CodeDeployment } from './domain/authorization-codes.ts';
 import { type Clock, systemClock } from './domain/clock.ts';
 import type { Recognition } from './domain/digest.ts';
@@ -17,9 +18,6 @@ import type {
 import { createCodec } from './domain/records.ts';
 import type { PostgresqlSettings } from './stores/postgresql.ts';
 
-/** The sections of oauth-stores.json that hold stores. */
-export type StoreKind = 'accessTokenStores' | 'authorizationCodeStores' | 'clientAccessTokenStores' | 'artifactStores';
-
 export interface OpenOptions {
   /** The deployment's keys: digests, checks and sealing. Without them there are the stores alone, as for administration. */
   readonly keyring?: Keyring;
@@ -32,7 +30,8 @@ export interface OpenOptions {
   readonly password?: (reference: { secretArn: string } | ({ iam: true } & Server)) => Promise<string>;
 }
 
-interface Server {
+/** A server, and who connects to it. */
+export interface Server {
   readonly host: string;
   readonly port: number;
   readonly user: string;

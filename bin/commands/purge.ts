@@ -1,7 +1,8 @@
 import type { Configuration } from '../../functions/config/configuration.ts';
+import type { StoreKind } from '../../functions/config/functions.ts';
 import { seconds, systemClock } from '../../functions/domain/clock.ts';
 import type { PurgeReport, PurgeRequest } from '../../functions/domain/ports.ts';
-import type { StoreKind, Stores } from '../../functions/open-stores.ts';
+import type { Stores } from '../../functions/open-stores.ts';
 import { explain } from './failure.ts';
 import { type ChosenStore, chooseStores, withStores } from './stores.ts';
 

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import type { Configuration } from '../../functions/config/configuration.ts';
+import type { StoreKind } from '../../functions/config/functions.ts';
 import { storeSections } from '../../functions/config/rules.ts';
 import type { AccessTokenStore } from '../../functions/domain/ports.ts';
-import { openStores, postgresqlSettings, type StoreKind, type Stores } from '../../functions/open-stores.ts';
+import { openStores, postgresqlSettings, type Stores } from '../../functions/open-stores.ts';
 import { lockFolder } from '../folder-lock.ts';
 import { type Connection, checkAddress, connectionOf, dataDirectory } from './connections.ts';
 

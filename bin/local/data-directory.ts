@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import type { JWKS } from 'oidc-provider';
 import type { Keyring } from '../../functions/domain/keyring.ts';
-import { readKeyring } from '../../functions/runtime.ts';
+import { readKeyring } from '../../functions/keys.ts';
 import { FolderInUse, lockFolder } from '../folder-lock.ts';
 
 /** What a restart must find again beside the embedded databases. */
@@ -32,12 +32,12 @@ export interface DataDirectory {
  *
  * @throws {Error} in one sentence: it cannot be written to, or another process uses it
  */
-export function openDataDirectory(path: string): DataDirectory {
+export async function openDataDirectory(path: string): Promise<DataDirectory> {
   try {
     if (!existsSync(path)) mkdirSync(path, { mode: 0o700 });
     const release = lockFolder(path);
     return {
-      keyring: readKeyring(kept(path, 'keyring.json', newKeyring)),
+      keyring: await readKeyring(kept(path, 'keyring.json', newKeyring)),
       signingKeys: JSON.parse(kept(path, 'signing-keys.json', newSigningKeys)),
       cookieKeys: JSON.parse(kept(path, 'cookie-keys.json', () => [randomBytes(32).toString('base64url')])),
       release,

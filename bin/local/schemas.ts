@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Configuration } from '../../functions/config/configuration.ts';
+import type { StoreKind } from '../../functions/config/functions.ts';
 import { StoreError } from '../../functions/domain/errors.ts';
-import { type OpenOptions, postgresqlSettings, type StoreKind, type Stores } from '../../functions/open-stores.ts';
+import { type OpenOptions, postgresqlSettings, type Stores } from '../../functions/open-stores.ts';
 import { applySchema } from '../../functions/stores/postgresql.ts';
 
 /**

@@ -2,7 +2,12 @@
 export const environment = {
   /** Path of the configuration file. */
   configurationFile: { variable: 'OAUTH_STORES', default: 'oauth-stores.json' },
-  /** The deployment’s keys, as JSON; the local deployment makes its own. */
+  /**
+   * What the deployment knows of caches, databases and clusters and the file does not, such as the names of tables that it
+   * created: JSON of the sections `caches`, `databases` and `cassandra`, whose settings are laid over the file’s.
+   */
+  connections: { variable: 'OAUTH_STORES_CONNECTIONS' },
+  /** The deployment’s keys, as JSON, themselves or wrapped by AWS KMS; the local deployment makes its own. */
   keyring: { variable: 'OAUTH_STORES_KEYS' },
   /** Names of the stores that a deployed function uses; each is needed only where there are several of its kind. */
   accessTokenStore: { variable: 'OAUTH_STORES_ACCESS_TOKENS' },

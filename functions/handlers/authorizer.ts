@@ -1,9 +1,10 @@
 import { authorize } from '../authorization.ts';
 import { type AuthorizerEvent, type AuthorizerResult, contextOf, requestOf, resultOf } from '../authorizer-events.ts';
+import { deployed } from '../deployed.ts';
 import type { ScopeMatch } from '../domain/scope.ts';
 import { failureFields } from '../log.ts';
 import { presentedTokens } from '../presented-token.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 
 export interface AuthorizerOptions {
   /** What every route demands; in place of the configured scopes of each. */
@@ -52,10 +53,7 @@ const unauthorized = (result: AuthorizerResult): AuthorizerResult => {
   return result;
 };
 
-export const handler = deployed(
-  (runtime) => {
-    const authorizer = createAuthorizer(runtime);
-    return async (event: AuthorizerEvent) => unauthorized(await authorizer(event));
-  },
-  ['accessTokenStores'],
-);
+export const handler = deployed((runtime) => {
+  const authorizer = createAuthorizer(runtime);
+  return async (event: AuthorizerEvent) => unauthorized(await authorizer(event));
+}, 'authorizer');

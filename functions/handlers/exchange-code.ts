@@ -1,7 +1,8 @@
+import { deployed } from '../deployed.ts';
 import { exchangeCode } from '../domain/authorization-codes.ts';
 import { endpoint } from '../http.ts';
 import { jsonBody } from '../json-body.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 import { invalidGrant, isPublic, issuingClient, tokenAnswer } from '../store-answers.ts';
 import { exchangeRequest } from '../store-requests.ts';
 
@@ -24,4 +25,4 @@ export const createExchangeCode = ({ stores, storeNames, clients, clock, log }: 
   });
 };
 
-export const handler = deployed(createExchangeCode, ['authorizationCodeStores', 'accessTokenStores']);
+export const handler = deployed(createExchangeCode, 'exchange-code');

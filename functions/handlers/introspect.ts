@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createClientAuthentication } from '../client-authentication.ts';
+import { deployed } from '../deployed.ts';
 import { type ActiveToken, inspectToken } from '../domain/inspection.ts';
 import { formText, hintOf, parametersOf, required } from '../form.ts';
 import { answer, endpoint } from '../http.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 
 /** Whether a token is good, for a resource server or the token's own client (RFC 7662). */
 export const createIntrospect = (runtime: Runtime) => {
@@ -48,4 +49,4 @@ function introspection(token: string, { authorization, tokenType, issuedAt, expi
   };
 }
 
-export const handler = deployed(createIntrospect, ['accessTokenStores', 'artifactStores']);
+export const handler = deployed(createIntrospect, 'introspect');

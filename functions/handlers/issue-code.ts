@@ -1,9 +1,10 @@
+import { deployed } from '../deployed.ts';
 import { createCode } from '../domain/authorization-codes.ts';
 import { seconds } from '../domain/clock.ts';
 import { InputError } from '../domain/errors.ts';
 import { answer, endpoint, invalidRequest } from '../http.ts';
 import { jsonBody } from '../json-body.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 import { issuingClient } from '../store-answers.ts';
 import { codeRequest } from '../store-requests.ts';
 
@@ -28,4 +29,4 @@ export const createIssueCode = ({ stores, storeNames, clients, clock, log }: Run
   });
 };
 
-export const handler = deployed(createIssueCode, ['authorizationCodeStores']);
+export const handler = deployed(createIssueCode, 'issue-code');

@@ -1,9 +1,10 @@
 import type { InferOutput } from 'valibot';
+import { deployed } from '../deployed.ts';
 import { type Clock, seconds } from '../domain/clock.ts';
 import { type IssueRequest, issueTokens, type TokenDeployment } from '../domain/issuing.ts';
 import { endpoint, invalidRequest } from '../http.ts';
 import { jsonBody } from '../json-body.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 import { invalidGrant, isPublic, issuingClient, tokenAnswer } from '../store-answers.ts';
 import { tokensRequest } from '../store-requests.ts';
 
@@ -44,4 +45,4 @@ function mintedElsewhere(
   };
 }
 
-export const handler = deployed(createIssueTokens, ['accessTokenStores']);
+export const handler = deployed(createIssueTokens, 'issue-tokens');

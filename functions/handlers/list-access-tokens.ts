@@ -1,7 +1,8 @@
+import { deployed } from '../deployed.ts';
 import { parametersOf } from '../form.ts';
 import { answer, endpoint } from '../http.ts';
 import { checked } from '../json-body.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 import { base64url } from '../store-answers.ts';
 import { accessTokensQuery } from '../store-requests.ts';
 
@@ -24,4 +25,4 @@ export const createListAccessTokens = ({ stores, storeNames, log }: Runtime) => 
   });
 };
 
-export const handler = deployed(createListAccessTokens, ['accessTokenStores']);
+export const handler = deployed(createListAccessTokens, 'list-access-tokens');

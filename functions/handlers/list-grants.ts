@@ -1,8 +1,9 @@
+import { deployed } from '../deployed.ts';
 import { authorizationOf } from '../domain/issuing.ts';
 import { parametersOf } from '../form.ts';
 import { answer, endpoint } from '../http.ts';
 import { checked } from '../json-body.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 import { base64url } from '../store-answers.ts';
 import { grantsQuery, inMembers } from '../store-requests.ts';
 
@@ -27,4 +28,4 @@ export const createListGrants = ({ stores, storeNames, log }: Runtime) => {
   });
 };
 
-export const handler = deployed(createListGrants, ['accessTokenStores']);
+export const handler = deployed(createListGrants, 'list-grants');

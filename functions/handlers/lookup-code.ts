@@ -1,9 +1,10 @@
+import { deployed } from '../deployed.ts';
 import type { CodeRecord } from '../domain/authorization-codes.ts';
 import { seconds } from '../domain/clock.ts';
 import { keysOf } from '../domain/digest.ts';
 import { answer, endpoint } from '../http.ts';
 import { jsonBody } from '../json-body.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 import { base64url } from '../store-answers.ts';
 import { codeReference, inMembers } from '../store-requests.ts';
 
@@ -31,4 +32,4 @@ export const createLookupCode = ({ stores, storeNames, clock, log }: Runtime) =>
   });
 };
 
-export const handler = deployed(createLookupCode, ['authorizationCodeStores']);
+export const handler = deployed(createLookupCode, 'lookup-code');

@@ -1,7 +1,8 @@
+import { deployed } from '../deployed.ts';
 import { inspectToken } from '../domain/inspection.ts';
 import { answer, endpoint } from '../http.ts';
 import { jsonBody } from '../json-body.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 import { base64url } from '../store-answers.ts';
 import { inMembers, tokenReference } from '../store-requests.ts';
 
@@ -26,4 +27,4 @@ export const createLookupToken = ({ stores, storeNames, log }: Runtime) => {
   });
 };
 
-export const handler = deployed(createLookupToken, ['accessTokenStores']);
+export const handler = deployed(createLookupToken, 'lookup-token');

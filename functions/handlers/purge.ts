@@ -1,8 +1,9 @@
+import type { StoreKind } from '../config/functions.ts';
+import { deployed } from '../deployed.ts';
 import { seconds } from '../domain/clock.ts';
 import type { PurgeReport, PurgeRequest } from '../domain/ports.ts';
 import { failureFields } from '../log.ts';
-import type { StoreKind } from '../open-stores.ts';
-import { deployed, type Invocation, type Runtime } from '../runtime.ts';
+import type { Invocation, Runtime } from '../runtime.ts';
 
 /** Left to the function for its last batch and its answer. */
 const MARGIN_MS = 2000;
@@ -57,4 +58,4 @@ export const createPurge = ({ stores, configuration, clock, log }: Runtime) => {
   };
 };
 
-export const handler = deployed(createPurge, kinds);
+export const handler = deployed(createPurge, 'purge');

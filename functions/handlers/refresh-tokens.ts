@@ -1,7 +1,8 @@
+import { deployed } from '../deployed.ts';
 import { refreshTokens } from '../domain/refresh.ts';
 import { endpoint, RequestError } from '../http.ts';
 import { jsonBody } from '../json-body.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 import { base64url, invalidGrant, isPublic, issuingClient, tokenAnswer } from '../store-answers.ts';
 import { refreshRequest } from '../store-requests.ts';
 
@@ -30,4 +31,4 @@ export const createRefreshTokens = ({ stores, storeNames, clients, clock, log }:
   });
 };
 
-export const handler = deployed(createRefreshTokens, ['accessTokenStores']);
+export const handler = deployed(createRefreshTokens, 'refresh-tokens');

@@ -1,7 +1,8 @@
+import { deployed } from '../deployed.ts';
 import { keysOf } from '../domain/digest.ts';
 import { answer, endpoint } from '../http.ts';
 import { jsonBody } from '../json-body.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 import { codeReference } from '../store-requests.ts';
 
 /** Removes an authorization code. */
@@ -16,4 +17,4 @@ export const createRemoveCode = ({ stores, storeNames, log }: Runtime) => {
   });
 };
 
-export const handler = deployed(createRemoveCode, ['authorizationCodeStores']);
+export const handler = deployed(createRemoveCode, 'remove-code');

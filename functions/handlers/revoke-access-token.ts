@@ -1,7 +1,8 @@
+import { deployed } from '../deployed.ts';
 import { seconds } from '../domain/clock.ts';
 import { answer, endpoint } from '../http.ts';
 import { checked } from '../json-body.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 import { accessTokenReference } from '../store-requests.ts';
 
 /** Ends one access token by its digest, as the list of a grant's access tokens names it. */
@@ -14,4 +15,4 @@ export const createRevokeAccessToken = ({ stores, storeNames, clock, log }: Runt
   });
 };
 
-export const handler = deployed(createRevokeAccessToken, ['accessTokenStores']);
+export const handler = deployed(createRevokeAccessToken, 'revoke-access-token');

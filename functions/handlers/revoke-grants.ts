@@ -1,8 +1,9 @@
+import { deployed } from '../deployed.ts';
 import { seconds } from '../domain/clock.ts';
 import { revocationRetention } from '../domain/issuing.ts';
 import { answer, endpoint } from '../http.ts';
 import { jsonBody } from '../json-body.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 import { revocationRequest } from '../store-requests.ts';
 
 /** Ends a grant, the access tokens of one, or every grant of a subject, client, application or consent. */
@@ -25,4 +26,4 @@ export const createRevokeGrants = ({ stores, storeNames, configuration, clock, l
   });
 };
 
-export const handler = deployed(createRevokeGrants, ['accessTokenStores']);
+export const handler = deployed(createRevokeGrants, 'revoke-grants');

@@ -1,7 +1,8 @@
+import { deployed } from '../deployed.ts';
 import { revokeToken } from '../domain/inspection.ts';
 import { answer, endpoint } from '../http.ts';
 import { jsonBody } from '../json-body.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 import { tokenReference } from '../store-requests.ts';
 
 /** Ends any client's token for the authorization server: an access token alone, a refresh token with its whole grant. */
@@ -14,4 +15,4 @@ export const createRevokeToken = ({ stores, storeNames, log }: Runtime) => {
   });
 };
 
-export const handler = deployed(createRevokeToken, ['accessTokenStores']);
+export const handler = deployed(createRevokeToken, 'revoke-token');

@@ -1,8 +1,9 @@
 import { createClientAuthentication } from '../client-authentication.ts';
+import { deployed } from '../deployed.ts';
 import { revokeToken } from '../domain/inspection.ts';
 import { formText, hintOf, parametersOf, required } from '../form.ts';
 import { answer, endpoint } from '../http.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 
 /**
  * Ends a token of the client that asks, a refresh token with its whole grant (RFC 7009). Another client's token, like one
@@ -22,4 +23,4 @@ export const createRevoke = (runtime: Runtime) => {
   });
 };
 
-export const handler = deployed(createRevoke, ['accessTokenStores', 'artifactStores']);
+export const handler = deployed(createRevoke, 'revoke');

@@ -1,8 +1,9 @@
+import { deployed } from '../deployed.ts';
 import { seconds } from '../domain/clock.ts';
 import { inspectAccessToken } from '../domain/inspection.ts';
 import { formText, parametersOf, required } from '../form.ts';
 import { answer, endpoint, RequestError } from '../http.ts';
-import { deployed, type Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime.ts';
 
 /** What an access token stands for, to whoever holds it; additional attributes as far as the configuration names them. */
 export const createTokenInformation = ({ stores, storeNames, clients, configuration, clock, log }: Runtime) => {
@@ -26,4 +27,4 @@ export const createTokenInformation = ({ stores, storeNames, clients, configurat
   });
 };
 
-export const handler = deployed(createTokenInformation, ['accessTokenStores']);
+export const handler = deployed(createTokenInformation, 'token-information');

@@ -1,0 +1,109 @@
+import { AwsClient, AwsV4Signer } from 'aws4fetch';
+import { InputError, StoreError } from './domain/errors.ts';
+import type { Server } from './open-stores.ts';
+
+// What functions and their deployment ask of AWS beside their stores, over HTTPS with Signature Version 4: three calls that
+// do not earn the load time of an SDK client each.
+
+/** Milliseconds that one answer may take: KMS and Secrets Manager answer within some tens. */
+const TIMEOUT_MS = 3000;
+const RETRIES = 2;
+
+const variable = (name: string): string => {
+  const value = process.env[name];
+  if (value) return value;
+  throw new InputError(`environment variable ${name}`, 'not set', 'what AWS Lambda sets it to');
+};
+
+const credentials = () => ({
+  accessKeyId: variable('AWS_ACCESS_KEY_ID'),
+  secretAccessKey: variable('AWS_SECRET_ACCESS_KEY'),
+  ...(process.env.AWS_SESSION_TOKEN && { sessionToken: process.env.AWS_SESSION_TOKEN }),
+});
+
+/**
+ * The answer of an AWS service with a JSON protocol (https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html).
+ *
+ * @throws {StoreError} `throttled`, `unavailable` or `timeout`; `unsupported`: refused, with the name of the error and
+ *   never its text, which may repeat what was sent
+ */
+export async function callAws(
+  service: 'kms' | 'secretsmanager' | 'ssm',
+  target: string,
+  body: object,
+): Promise<Record<string, unknown>> {
+  const region = variable('AWS_REGION');
+  const endpoint = process.env.AWS_ENDPOINT_URL ?? `https://${service}.${region}.amazonaws.com`;
+  const client = new AwsClient({ ...credentials(), service, region, retries: RETRIES });
+  try {
+    const response = await client.fetch(endpoint, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': target },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    const answer = (await response.json()) as Record<string, unknown>;
+    if (response.ok) return answer;
+    const name = String(answer.__type).split('#').at(-1);
+    if (response.status === 429 || name === 'ThrottlingException')
+      throw new StoreError('throttled', `${target}: ${name}`);
+    throw new StoreError(response.status < 500 ? 'unsupported' : 'unavailable', `${target}: ${name}`);
+  } catch (cause) {
+    if (cause instanceof StoreError) throw cause;
+    const late = cause instanceof Error && cause.name === 'TimeoutError';
+    throw new StoreError(late ? 'timeout' : 'unavailable', `${target} got no answer`, { cause });
+  }
+}
+
+/**
+ * What to give to a database as the password of `user`: a token of AWS IAM that lives 15 minutes, signed here without a
+ * request (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html).
+ */
+export async function databaseToken({ host, port, user }: Server, datetime?: string): Promise<string> {
+  const url = new URL(`https://${host}:${port}/`);
+  url.searchParams.set('Action', 'connect');
+  url.searchParams.set('DBUser', user);
+  url.searchParams.set('X-Amz-Expires', '900');
+  const signer = new AwsV4Signer({
+    ...credentials(),
+    service: 'rds-db',
+    region: variable('AWS_REGION'),
+    url: url.href,
+    signQuery: true,
+    ...(datetime !== undefined && { datetime }),
+  });
+  return (await signer.sign()).url.href.replace(/^https:\/\//, '');
+}
+
+/** The password in a secret of AWS Secrets Manager: its text, or the field `password` of its JSON. */
+export async function secretPassword(secretArn: string): Promise<string> {
+  const { SecretString } = await callAws('secretsmanager', 'secretsmanager.GetSecretValue', { SecretId: secretArn });
+  const password = passwordIn(String(SecretString ?? ''));
+  if (password === '')
+    throw new InputError('the secret of the database', 'without a password', 'text, or JSON with one');
+  return password;
+}
+
+function passwordIn(secret: string): string {
+  try {
+    const { password } = JSON.parse(secret);
+    return typeof password === 'string' ? password : secret;
+  } catch {
+    return secret;
+  }
+}
+
+/** What the wrapped keys are bound to (https://docs.aws.amazon.com/kms/latest/developerguide/encrypt_context.html). */
+export const keyContext = (generation: number): Record<string, string> => ({
+  purpose: 'oauth2-stores keys',
+  generation: `${generation}`,
+});
+
+/** The data key that KMS wrapped as `wrapped`, base64. */
+export async function unwrapKey(generation: number, wrapped: string): Promise<Buffer> {
+  const { Plaintext } = await callAws('kms', 'TrentService.Decrypt', {
+    CiphertextBlob: wrapped,
+    EncryptionContext: keyContext(generation),
+  });
+  return Buffer.from(String(Plaintext), 'base64');
+}

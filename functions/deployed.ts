@@ -1,0 +1,84 @@
+import { readFile } from 'node:fs/promises';
+import { type Checked, parseConfiguration } from './config/configuration.ts';
+import { environment } from './config/environment.ts';
+import { type FunctionName, type StoreKind, useOf } from './config/functions.ts';
+import { readJson } from './config/json-text.ts';
+import { systemClock } from './domain/clock.ts';
+import { readKeyring } from './keys.ts';
+import { standardLog } from './log.ts';
+import { type OpenOptions, openStores } from './open-stores.ts';
+import { configuredClients, type Invocation, type Runtime } from './runtime.ts';
+
+/**
+ * A function as AWS Lambda calls it: its runtime is made by the first call of an execution environment and kept, whatever
+ * becomes of an event; a call that fails to make one fails, and the next one tries again. It opens the stores that it uses
+ * ({@link useOf}) and no others.
+ */
+export function deployed<Event, Result>(
+  create: (runtime: Runtime) => (event: Event, invocation: Invocation) => Promise<Result>,
+  name: FunctionName,
+): (event: Event, invocation: Invocation) => Promise<Result> {
+  let handler: Promise<ReturnType<typeof create>> | undefined;
+  return async (event, invocation) => {
+    handler ??= fromEnvironment((configuration) => Object.keys(useOf(name, configuration)) as StoreKind[])
+      .then(create)
+      .catch((error) => {
+        handler = undefined;
+        throw error;
+      });
+    return (await handler)(event, invocation);
+  };
+}
+
+/**
+ * What the deployment gave to this function by its environment: the configuration's stores, opened, and the keys. For the
+ * function of an authorization server to which the deployment granted access.
+ *
+ * @throws {ConfigurationError} @throws {InputError} the environment is not that of a deployment
+ * @throws {StoreError} AWS KMS refuses or does not answer; an engine that this function's bundle does not hold
+ */
+export async function fromEnvironment(
+  kindsOf?: (configuration: Checked['configuration']) => readonly StoreKind[],
+): Promise<Runtime> {
+  const given = ({ variable }: { variable: string }) => process.env[variable];
+  const { configurationFile, connections, ...names } = environment;
+  const text = await readFile(given(configurationFile) ?? configurationFile.default, 'utf8');
+  const { configuration } = configurationOf(text, given(connections) ?? '{}');
+  const keyring = await readKeyring(given(names.keyring) ?? '');
+  const stores = await openStores(configuration, {
+    keyring,
+    password,
+    ...(kindsOf && { kinds: kindsOf(configuration) }),
+  });
+  return {
+    configuration,
+    stores,
+    storeNames: {
+      accessTokenStore: given(names.accessTokenStore),
+      authorizationCodeStore: given(names.authorizationCodeStore),
+      artifactStore: given(names.artifactStore),
+    },
+    clients: configuredClients(configuration),
+    keyring,
+    clock: systemClock,
+    log: standardLog,
+  };
+}
+
+type Named = Readonly<Record<string, Readonly<Record<string, object>>>>;
+
+/** The file's configuration, with what the deployment knows laid over its connections. */
+function configurationOf(text: string, connections: string): Checked {
+  const file = readJson(text).json as Named;
+  const sections = Object.entries(JSON.parse(connections) as Named).map(([section, known]) => {
+    const merged = Object.entries(known).map(([name, settings]) => [name, { ...file[section]?.[name], ...settings }]);
+    return [section, { ...file[section], ...Object.fromEntries(merged) }];
+  });
+  return parseConfiguration({ ...file, ...Object.fromEntries(sections) });
+}
+
+/** A token of IAM or a secret's password, asked for every new connection, so that a rotated one is noticed. */
+const password: NonNullable<OpenOptions['password']> = async (reference) => {
+  const { databaseToken, secretPassword } = await import('./aws.ts');
+  return 'secretArn' in reference ? secretPassword(reference.secretArn) : databaseToken(reference);
+};
