@@ -58,3 +58,19 @@ export function useOf(name: FunctionName, { clients }: Pick<Configuration, 'clie
   );
   return { ...uses[name], ...(authenticating.includes(name) && signs && { artifactStores: 'write' as const }) };
 }
+
+/** What CloudFormation calls while a deployment is made: keys, and the schema of a database. */
+export const provisioningFunctions = ['create-keys', 'apply-schema'] as const;
+export type ProvisioningFunction = (typeof provisioningFunctions)[number];
+
+/** Every function that is bundled. */
+export const bundledFunctions: readonly (FunctionName | ProvisioningFunction)[] = [
+  ...functionNames,
+  ...provisioningFunctions,
+];
+
+/** Which files of the bundles a function needs for itself, and which each engine adds. */
+export interface Manifest {
+  readonly functions: Readonly<Record<string, readonly string[]>>;
+  readonly engines: Readonly<Record<string, readonly string[]>>;
+}

@@ -51,7 +51,7 @@ let files: readonly string[] = [];
 let manifest: { dependencies: Record<string, string>; peerDependencies: Record<string, string> };
 
 beforeAll(() => {
-  run('npm', 'pack', root, '--silent', '--pack-destination', project);
+  run('npm', 'pack', root, '--ignore-scripts', '--silent', '--pack-destination', project);
   [tarball = ''] = globSync('*.tgz', { cwd: project });
   write('package.json', { name: 'consumer', private: true, type: 'module' });
   run('npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', `./${tarball}`);

@@ -1,0 +1,74 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Metafile } from 'esbuild';
+import { cacheEngines, cassandraEngines, databaseEngines } from '../functions/config/engines.ts';
+import { bundledFunctions, type Manifest } from '../functions/config/functions.ts';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+
+/** Left out of every function: embedded stores end with their process, and a driver in C. */
+const external = ['*/stores/memory.ts', '@electric-sql/pglite', 'pg-native'];
+
+/**
+ * Bundles every function into `folder`: a file for each, and files that several share. A function is deployed with those
+ * that it loads and those of its engines; `manifest.json` says which these are.
+ */
+export async function bundleFunctions(folder: string): Promise<void> {
+  rmSync(folder, { recursive: true, force: true });
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: bundledFunctions.map((name) => `functions/handlers/${name}.ts`),
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'shared/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    minify: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    mainFields: ['module', 'main'],
+    external,
+    legalComments: 'none',
+    metafile: true,
+    // pg asks for Node's own modules as CommonJS does.
+    banner: {
+      js: `import{createRequire as __bundleRequire}from'node:module';const require=__bundleRequire(import.meta.url);`,
+    },
+  });
+  writeFileSync(join(folder, 'manifest.json'), `${JSON.stringify(manifestOf(metafile, folder), null, 2)}\n`);
+}
+
+function manifestOf({ inputs, outputs }: Metafile, folder: string): Manifest {
+  const outputOf = new Map(Object.entries(outputs).map(([file, { entryPoint }]) => [entryPoint, file]));
+  const engines = [...cacheEngines, ...databaseEngines, ...cassandraEngines].flatMap((engine) => {
+    const file = outputOf.get(`functions/stores/${engine}.ts`);
+    return file === undefined ? [] : [[engine, file] as const];
+  });
+  const isEngine = (file: string) => engines.some(([, entry]) => entry === file);
+
+  /**
+   * A file and all that it loads, but for engines. What a library would load only outside AWS Lambda, such as the SDK's
+   * other sources of credentials, stays away; what the project's own modules load comes along.
+   */
+  const closureOf = (entry: string, seen = new Set<string>()): Set<string> => {
+    if (seen.has(entry)) return seen;
+    seen.add(entry);
+    const { imports = [], inputs: parts = {} } = outputs[entry] ?? {};
+    const ours = Object.keys(parts)
+      .filter((part) => part.startsWith('functions/'))
+      .flatMap((part) => inputs[part]?.imports ?? [])
+      .flatMap(({ kind, path }) => (kind === 'dynamic-import' ? [outputOf.get(path)] : []));
+    const loaded = imports.flatMap(({ kind, path }) => (kind === 'import-statement' && path in outputs ? [path] : []));
+    for (const file of [...loaded, ...ours]) if (file !== undefined && !isEngine(file)) closureOf(file, seen);
+    return seen;
+  };
+  const filesOf = (entry: string) => [...closureOf(entry)].map((file) => relative(folder, join(root, file))).toSorted();
+  return {
+    functions: Object.fromEntries(
+      bundledFunctions.map((name) => [name, filesOf(String(outputOf.get(`functions/handlers/${name}.ts`)))]),
+    ),
+    engines: Object.fromEntries(engines.map(([engine, entry]) => [engine, filesOf(entry)])),
+  };
+}

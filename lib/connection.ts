@@ -1,0 +1,40 @@
+import type { IGrantable } from 'aws-cdk-lib/aws-iam';
+import type { FunctionOptions } from 'aws-cdk-lib/aws-lambda';
+import type { StoreAccess, StoreUse } from '../functions/config/functions.ts';
+
+/** What a function does over one connection: with tokens and codes, and with the artifacts kept there. */
+export interface ConnectionUse {
+  readonly tokens?: StoreAccess;
+  readonly artifacts?: StoreAccess;
+}
+
+/** Where a function must run to reach a server. */
+export type Network = Pick<FunctionOptions, 'vpc' | 'vpcSubnets' | 'securityGroups'>;
+
+/**
+ * What is known of a created or imported cache, database or cluster, as text: it crosses from the stack that holds it to
+ * another through parameters of SSM, one for each, so that neither stack refers to the other.
+ */
+export type ConnectionFacts = Readonly<Record<string, string>>;
+
+/** A cache, database or cluster that functions can be given access to. */
+export interface StoreConnection {
+  readonly facts: ConnectionFacts;
+  /** Absent: it is reached from anywhere. */
+  readonly network?: Network;
+  /** Settings that are laid over those of the configuration, for a function with this use. */
+  settingsFor(use: ConnectionUse): Readonly<Record<string, unknown>>;
+  /** Permits this use and nothing beyond it. */
+  grant(grantee: IGrantable, use: ConnectionUse): void;
+}
+
+const strength: readonly (StoreAccess | undefined)[] = [undefined, 'purge', 'read', 'write'];
+
+/** The use of one connection by a function that uses stores of these kinds on it. */
+export function connectionUse(use: StoreUse, kinds: readonly (keyof StoreUse)[]): ConnectionUse {
+  const strongest = (accesses: readonly (StoreAccess | undefined)[]) =>
+    accesses.toSorted((a, b) => strength.indexOf(a) - strength.indexOf(b)).at(-1);
+  const artifacts = strongest(kinds.filter((kind) => kind === 'artifactStores').map((kind) => use[kind]));
+  const tokens = strongest(kinds.filter((kind) => kind !== 'artifactStores').map((kind) => use[kind]));
+  return { ...(tokens && { tokens }), ...(artifacts && { artifacts }) };
+}

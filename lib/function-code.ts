@@ -1,0 +1,34 @@
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type AssetCode, Code } from 'aws-cdk-lib/aws-lambda';
+import type { Engine } from '../functions/config/engines.ts';
+import type { FunctionName, Manifest, ProvisioningFunction } from '../functions/config/functions.ts';
+
+// The functions come bundled with the package, so that nothing is compiled when a deployment is made.
+const bundles = fileURLToPath(new URL('.', import.meta.resolve('#bundles/manifest.json')));
+
+/** What a function's code is: its bundle, the files of the engines that it uses, and no others; with `texts` beside them. */
+export function functionCode(
+  name: FunctionName | ProvisioningFunction,
+  engines: readonly Engine[],
+  texts: Readonly<Record<string, string>> = {},
+): AssetCode {
+  const manifest: Manifest = JSON.parse(readFileSync(join(bundles, 'manifest.json'), 'utf8'));
+  const files = new Set([
+    ...(manifest.functions[name] ?? []),
+    ...engines.flatMap((engine) => manifest.engines[engine] ?? []),
+  ]);
+  const folder = mkdtempSync(join(tmpdir(), 'function-'));
+  for (const file of files) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    cpSync(join(bundles, file), join(folder, file));
+  }
+  for (const [file, text] of Object.entries(texts)) writeFileSync(join(folder, file), text);
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return Code.fromAsset(folder);
+}
+
+/** How AWS Lambda names the function in its code. */
+export const handlerOf = (name: FunctionName | ProvisioningFunction): string => `${name}.handler`;
