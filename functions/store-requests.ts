@@ -66,14 +66,16 @@ const members = <const Entries extends v.ObjectEntries>(
   );
 
 /** The other way round: an authorization, or fields of one, in the RFCs' words. */
-export const inMembers = ({ scopes, ...fields }: Partial<Authorization>): object => ({
-  ...Object.fromEntries(
-    Object.entries(FIELDS)
-      .map(([member, field]) => [member, (fields as Given)[field]])
-      .filter(([, value]) => value !== undefined),
-  ),
-  ...(scopes?.length && { scope: scopes.join(' ') }),
-});
+export function inMembers({ scopes, ...fields }: Partial<Authorization>): object {
+  const members: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(fields)) {
+    const member = MEMBERS.get(field);
+    if (member !== undefined && value !== undefined) members[member] = value;
+  }
+  if (scopes?.length) members.scope = scopes.join(' ');
+  return members;
+}
+const MEMBERS: ReadonlyMap<string, string> = new Map(Object.entries(FIELDS).map(([member, field]) => [field, member]));
 
 const optional = <const Schema extends v.GenericSchema>(schema: Schema) => v.exactOptional(schema);
 

@@ -97,7 +97,8 @@ async function refreshByKey(
     case 'retried': {
       // Nothing is sealed of a kept token, which is not used up: its caller's own answer counts. Else the first one's does.
       const isKept = choice === 'preserve' && result.outcome === 'rotated' && !result.sealed.length;
-      const given = isKept ? answer : open(request.refreshToken, result.sealed);
+      const isOwn = isKept || result.sealed === successor.sealed;
+      const given = isOwn ? answer : open(request.refreshToken, result.sealed);
       return given ? { outcome: result.outcome, ...answerOf(deployment, result.grant, given) } : { outcome: 'revoked' };
     }
     case 'reused':

@@ -1,4 +1,4 @@
-import { type CipherKey, createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import type { Keyring } from './keyring.ts';
 
 // AES-256-GCM (NIST SP 800-38D), a random 12-byte nonce in front and the 16-byte tag at the end. What a record belongs to
@@ -6,14 +6,14 @@ import type { Keyring } from './keyring.ts';
 const NONCE = 12;
 const TAG = 16;
 
-function sealWith(key: CipherKey, context: Uint8Array | string, plain: Uint8Array): Buffer {
+function sealWith(key: KeyObject, context: Uint8Array | string, plain: Uint8Array): Buffer {
   const nonce = randomBytes(NONCE);
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context));
   return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }
 
 /** @throws {Error} when key or context are not those of the sealing, or the bytes were changed */
-function openWith(key: CipherKey, context: Uint8Array | string, sealed: Uint8Array): Buffer {
+function openWith(key: KeyObject, context: Uint8Array | string, sealed: Uint8Array): Buffer {
   // The length is said, or else a tag that was cut would do, down to 32 bits.
   const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, NONCE), { authTagLength: TAG })
     .setAAD(Buffer.from(context))
@@ -23,7 +23,7 @@ function openWith(key: CipherKey, context: Uint8Array | string, sealed: Uint8Arr
 
 /** A key that only the holder of a token's value can derive (HKDF-SHA-256, RFC 5869); the store has no more than its digest. */
 const keyOfToken = (value: string, use: string) =>
-  Buffer.from(hkdfSync('sha256', value, '', `oauth2-stores ${use}`, 32));
+  createSecretKey(Buffer.from(hkdfSync('sha256', value, '', `oauth2-stores ${use}`, 32)));
 
 /** Seals `plain` so that only somebody who presents `value` can read it. `use` keeps one token's sealings apart. */
 export const sealUnderToken = (value: string, use: string, plain: Uint8Array): Buffer =>
