@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { InvalidArgumentError, program } from 'commander';
+import { clientSecret } from './commands/client-secret.ts';
 import { configurationFile, readFrom, whichConfiguration } from './commands/configuration.ts';
 import { explain } from './commands/failure.ts';
 import { type ListOptions, list } from './commands/list.ts';
@@ -25,6 +26,11 @@ const command = (name: string, description: string) =>
   program.command(name).description(description).option('-c, --config <file>', whichConfiguration, configurationFile);
 const configurationOf = ({ config }: { config: string }) => readFrom(config).configuration;
 type Options<Of = object> = Of & { config: string };
+
+program
+  .command('client-secret')
+  .description('make a secret for a client, and the digest that the configuration has of it')
+  .action(clientSecret);
 
 command('schema', 'print the scripts that make the tables of a database, or apply them')
   .argument('<name>', 'a database, or a store that is kept in one')

@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { type Checked, parseConfiguration } from './config/configuration.ts';
+import { type Configuration, readConfiguration } from './config/configuration.ts';
 import { environment } from './config/environment.ts';
 import { type FunctionName, type StoreKind, useOf } from './config/functions.ts';
-import { readJson } from './config/json-text.ts';
 import { systemClock } from './domain/clock.ts';
 import { readKeyring } from './keys.ts';
 import { standardLog } from './log.ts';
@@ -38,12 +37,12 @@ export function deployed<Event, Result>(
  * @throws {StoreError} AWS KMS refuses or does not answer; an engine that this function's bundle does not hold
  */
 export async function fromEnvironment(
-  kindsOf?: (configuration: Checked['configuration']) => readonly StoreKind[],
+  kindsOf?: (configuration: Configuration) => readonly StoreKind[],
 ): Promise<Runtime> {
   const given = ({ variable }: { variable: string }) => process.env[variable];
   const { configurationFile, connections, ...names } = environment;
   const text = await readFile(given(configurationFile) ?? configurationFile.default, 'utf8');
-  const { configuration } = configurationOf(text, given(connections) ?? '{}');
+  const { configuration } = readConfiguration(text, given(connections));
   const keyring = await readKeyring(given(names.keyring) ?? '');
   const stores = await openStores(configuration, {
     keyring,
@@ -63,18 +62,6 @@ export async function fromEnvironment(
     clock: systemClock,
     log: standardLog,
   };
-}
-
-type Named = Readonly<Record<string, Readonly<Record<string, object>>>>;
-
-/** The file's configuration, with what the deployment knows laid over its connections. */
-function configurationOf(text: string, connections: string): Checked {
-  const file = readJson(text).json as Named;
-  const sections = Object.entries(JSON.parse(connections) as Named).map(([section, known]) => {
-    const merged = Object.entries(known).map(([name, settings]) => [name, { ...file[section]?.[name], ...settings }]);
-    return [section, { ...file[section], ...Object.fromEntries(merged) }];
-  });
-  return parseConfiguration({ ...file, ...Object.fromEntries(sections) });
 }
 
 /** A token of IAM or a secret's password, asked for every new connection, so that a rotated one is noticed. */

@@ -4,6 +4,7 @@ import { environment } from '../../functions/config/environment.ts';
 import { ConfigurationError } from '../../functions/config/faults.ts';
 
 const { variable, default: usualFile } = environment.configurationFile;
+const connections = process.env[environment.connections.variable];
 
 /** Where the configuration is, when nothing is said of it. */
 export const configurationFile = process.env[variable] || usualFile;
@@ -11,10 +12,14 @@ export const configurationFile = process.env[variable] || usualFile;
 /** What the help says of it. */
 export const whichConfiguration = `the configuration; without it ${variable}, or else`;
 
-/** @throws {Error} with the file and everything that is wrong with it */
+/**
+ * The configuration in a file, with what a deployment knows of its connections laid over it, where the environment says so.
+ *
+ * @throws {Error} with the file and everything that is wrong with it
+ */
 export function readFrom(file: string): Checked {
   try {
-    return readConfiguration(readFileSync(file, 'utf8'));
+    return readConfiguration(readFileSync(file, 'utf8'), connections);
   } catch (error) {
     if (error instanceof ConfigurationError) throw new Error(`${file}: ${error.message}`, { cause: error });
     throw error;

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { consistencies, type ReadConsistency, type WriteConsistency } from './consistency.ts';
 import { kindOfEngine } from './engines.ts';
 import { ConfigurationError, type Fault, kindOf, pathText } from './faults.ts';
+import { isObject } from './fields.ts';
 import { readJson } from './json-text.ts';
 import { brokenRules, localStores, type storeSections } from './rules.ts';
 import { sections } from './schema.ts';
@@ -34,11 +35,27 @@ export function parseConfiguration(json: unknown): Checked {
 /**
  * The configuration in `text`, which must be JSON.
  *
+ * @param connections JSON of `caches`, `databases` and `cassandra`: what a deployment knows of them and the text does not,
+ *   such as the names of tables that it created; its settings are laid over the text's
  * @throws {ConfigurationError} with the place of the first syntax error, or else with all faults at once
  */
-export function readConfiguration(text: string): Checked {
+export function readConfiguration(text: string, connections = '{}'): Checked {
   const { json, repeated } = readJson(text);
-  return check(json, repeated);
+  return check(overlaid(json, readJson(connections).json), repeated);
+}
+
+function overlaid(json: unknown, connections: unknown): unknown {
+  if (!isObject(json) || !isObject(connections)) return json;
+  const settingsIn = (sections: object, section: string) => (Reflect.get(sections, section) ?? {}) as object;
+  const changed = Object.entries(connections).map(([section, known]) => {
+    const written = settingsIn(json, section);
+    const merged = Object.entries(Object(known)).map(([name, settings]) => [
+      name,
+      { ...settingsIn(written, name), ...Object(settings) },
+    ]);
+    return [section, { ...written, ...Object.fromEntries(merged) }];
+  });
+  return { ...json, ...Object.fromEntries(changed) };
 }
 
 function check(json: unknown, found: readonly Fault[]): Checked {

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { routes } from '../../functions/config/routes.ts';
+import { bundledFunctions } from '../../functions/config/functions.ts';
 import { deployed } from '../../functions/deployed.ts';
 import { readKeyring } from '../../functions/keys.ts';
 import type { Runtime } from '../../functions/runtime.ts';
@@ -14,9 +14,8 @@ const handlers = new URL('../../functions/handlers/', import.meta.url);
 const files = readdirSync(handlers).map((file) => file.replace('.ts', ''));
 
 describe('the files in functions/handlers', () => {
-  it('are the routes of the HTTP API, the authorizer and the purge', () => {
-    const known = new Set<string>([...routes.map(({ handler }) => handler), 'authorizer', 'purge']);
-    expect(files.toSorted()).toEqual([...known].toSorted());
+  it('are the functions that are deployed', () => {
+    expect(files.toSorted()).toEqual([...bundledFunctions].toSorted());
   });
 
   it('do nothing when they are imported, and export a factory and a handler', () => {
