@@ -7,7 +7,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['node_modules/**', 'dist/**'],
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
-    globalSetup: 'test/build.ts',
+    globalSetup: 'test/bundle.ts',
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,

@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { jsonSchema } from '../functions/config/json-schema.ts';
-import { bundleFunctions } from './bundle.ts';
 
 const root = new URL('../', import.meta.url);
 const dist = new URL('dist/', root);
@@ -18,4 +17,3 @@ if (status !== 0) process.exit(1);
 cpSync(new URL('sql', root), new URL('sql', dist), { recursive: true }); // where the stores look for their scripts
 writeFileSync(new URL('oauth-stores.schema.json', dist), `${JSON.stringify(jsonSchema(), null, 2)}\n`);
 chmodSync(new URL('bin/oauth2-stores.js', dist), 0o755);
-await bundleFunctions(fileURLToPath(new URL('bundles/', dist)));

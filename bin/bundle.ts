@@ -1,4 +1,8 @@
-import { rmSync, writeFileSync } from 'node:fs';
+/**
+ * `npm run bundle` makes `bundles/`: a file for each function, and files that several share. A function is deployed with
+ * those that it loads and those of its engines; `manifest.json` says which these are.
+ */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile } from 'esbuild';
@@ -10,37 +14,36 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 /** Left out of every function: embedded stores end with their process, and a driver in C. */
 const external = ['*/stores/memory.ts', '@electric-sql/pglite', 'pg-native'];
 
-/**
- * Bundles every function into `folder`: a file for each, and files that several share. A function is deployed with those
- * that it loads and those of its engines; `manifest.json` says which these are.
- */
-export async function bundleFunctions(folder: string): Promise<void> {
-  rmSync(folder, { recursive: true, force: true });
-  const { metafile } = await build({
-    absWorkingDir: root,
-    entryPoints: bundledFunctions.map((name) => `functions/handlers/${name}.ts`),
-    outdir: folder,
-    outExtension: { '.js': '.mjs' },
-    chunkNames: 'shared/[name]-[hash]',
-    bundle: true,
-    splitting: true,
-    minify: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    mainFields: ['module', 'main'],
-    external,
-    legalComments: 'none',
-    metafile: true,
-    // pg asks for Node's own modules as CommonJS does.
-    banner: {
-      js: `import{createRequire as __bundleRequire}from'node:module';const require=__bundleRequire(import.meta.url);`,
-    },
-  });
-  writeFileSync(join(folder, 'manifest.json'), `${JSON.stringify(manifestOf(metafile, folder), null, 2)}\n`);
-}
+const folder = join(root, 'bundles');
 
-function manifestOf({ inputs, outputs }: Metafile, folder: string): Manifest {
+const { metafile, outputFiles } = await build({
+  write: false,
+  absWorkingDir: root,
+  entryPoints: bundledFunctions.map((name) => `functions/handlers/${name}.ts`),
+  outdir: folder,
+  outExtension: { '.js': '.mjs' },
+  chunkNames: 'shared/[name]-[hash]',
+  bundle: true,
+  splitting: true,
+  minify: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  mainFields: ['module', 'main'],
+  external,
+  legalComments: 'none',
+  metafile: true,
+  // pg asks for Node's own modules as CommonJS does.
+  banner: {
+    js: `import{createRequire as __bundleRequire}from'node:module';const require=__bundleRequire(import.meta.url);`,
+  },
+});
+rmSync(folder, { recursive: true, force: true });
+mkdirSync(join(folder, 'shared'), { recursive: true });
+for (const { path, contents } of outputFiles) writeFileSync(path, contents);
+writeFileSync(join(folder, 'manifest.json'), `${JSON.stringify(manifestOf(metafile), null, 2)}\n`);
+
+function manifestOf({ inputs, outputs }: Metafile): Manifest {
   const outputOf = new Map(Object.entries(outputs).map(([file, { entryPoint }]) => [entryPoint, file]));
   const engines = [...cacheEngines, ...databaseEngines, ...cassandraEngines].flatMap((engine) => {
     const file = outputOf.get(`functions/stores/${engine}.ts`);

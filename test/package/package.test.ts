@@ -51,6 +51,7 @@ let files: readonly string[] = [];
 let manifest: { dependencies: Record<string, string>; peerDependencies: Record<string, string> };
 
 beforeAll(() => {
+  run(process.execPath, join(root, 'bin/build.ts'));
   run('npm', 'pack', root, '--ignore-scripts', '--silent', '--pack-destination', project);
   [tarball = ''] = globSync('*.tgz', { cwd: project });
   write('package.json', { name: 'consumer', private: true, type: 'module' });
