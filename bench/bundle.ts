@@ -1,64 +1,89 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { cacheEngines, cassandraEngines, databaseEngines } from '../functions/config/engines.ts';
 import { type Spread, spreadOf } from './measure.ts';
 
-// The authorizer as it is deployed: one file, with PostgreSQL as its only engine.
+// The authorizer as it is deployed, beside the bare driver of its store, bundled the same way.
 
 const root = fileURLToPath(new URL('../', import.meta.url));
+const bundles = join(root, 'bundles');
 
-/** What a deployment with PostgreSQL leaves out: the other engines, the embedded database, a driver in C. */
-const others = [...cacheEngines, ...databaseEngines, ...cassandraEngines].filter((engine) => engine !== 'postgresql');
-const external = [...others.map((engine) => `./stores/${engine}.ts`), '@electric-sql/pglite', 'pg-native'];
+/** Opens a driver as the store does, which connects to nothing; with the operations that a store of DynamoDB needs. */
+const bareDrivers = {
+  postgresql: `
+    import pg from 'pg';
+    export const open = () => new pg.Pool({ host: 'nobody' });`,
+  dynamodb: `
+    import { ${['BatchGetItem', 'BatchWriteItem', 'DeleteItem', 'GetItem', 'PutItem', 'Query', 'Scan', 'UpdateItem']
+      .map((operation) => `${operation}Command`)
+      .join(', ')}, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+    export const commands = [BatchGetItemCommand, BatchWriteItemCommand, DeleteItemCommand, GetItemCommand, PutItemCommand,
+      QueryCommand, ScanCommand, UpdateItemCommand];
+    export const open = () => new DynamoDBClient({ region: 'eu-central-1' });`,
+};
 
-const authorizer = `
-  export { handler } from './functions/handlers/authorizer.ts';
-  import { createEngine } from './functions/stores/postgresql.ts';
-  export const open = () => createEngine({ host: 'nobody' }, Date.now);`;
-const driver = `
-  import pg from 'pg';
-  export const open = () => new pg.Pool({ host: 'nobody' });`;
+export type BundledEngine = keyof typeof bareDrivers;
 
-async function bundle(contents: string, outfile: string): Promise<void> {
+/** What a cold start loads: the function, then its store's engine. */
+const openers = {
+  postgresql: '({ createEngine }) => createEngine({ host: "nobody" }, Date.now)',
+  dynamodb: '({ createEngine }) => createEngine({ tableName: "oauth", region: "eu-central-1" }, Date.now)',
+};
+
+async function bundleDriver(engine: BundledEngine, outdir: string): Promise<string> {
   await build({
-    stdin: { contents, resolveDir: root },
-    outfile,
+    stdin: { contents: bareDrivers[engine], resolveDir: root, sourcefile: 'driver.ts' },
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    entryNames: 'driver',
     bundle: true,
+    splitting: true,
     minify: true,
     format: 'esm',
     platform: 'node',
     target: 'node24',
-    external,
-    // pg asks for Node's own modules as CommonJS does.
-    banner: { js: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);` },
+    mainFields: ['module', 'main'],
+    external: ['pg-native'],
+    banner: {
+      js: `import{createRequire as __bundleRequire}from'node:module';const require=__bundleRequire(import.meta.url);`,
+    },
   });
+  return join(outdir, 'driver.mjs');
 }
 
-/** Milliseconds that a fresh process takes to load the file and to open its pool, which connects to nothing. */
-function loadMs(file: string): number {
-  const script = `const from = performance.now();
-    const { open } = await import(${JSON.stringify(file)});
-    await open();
-    console.log(performance.now() - from);`;
+/** Milliseconds that a fresh process takes to run these lines. */
+function loadMs(lines: string): number {
+  const script = `const from = performance.now();\n${lines}\nconsole.log(performance.now() - from);`;
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
   if (!stdout) throw new Error(stderr);
   return Number(stdout);
 }
 
-/** The authorizer's size in bytes, and the time that it takes to load as a multiple of pg's alone, bundled the same way. */
-export async function measureBundle(processes: number): Promise<{ bytes: number; load: Spread }> {
-  const folder = await mkdtemp(join(tmpdir(), 'bundle-'));
+/** The authorizer's size in bytes with this engine, and the time that it takes to load as a multiple of the bare driver's. */
+export async function measureBundle(
+  engine: BundledEngine,
+  processes: number,
+): Promise<{ bytes: number; load: Spread }> {
+  execFileSync(process.execPath, [join(root, 'bin/bundle.ts')]);
+  const { functions, engines } = JSON.parse(readFileSync(join(bundles, 'manifest.json'), 'utf8'));
+  const files = [...new Set<string>([...functions.authorizer, ...engines[engine]])];
+  const entry = files.find((file) => file.startsWith(`shared/${engine}-`));
+  const folder = mkdtempSync(join(tmpdir(), 'driver-'));
   try {
-    const files = { authorizer: join(folder, 'authorizer.mjs'), driver: join(folder, 'driver.mjs') };
-    await bundle(authorizer, files.authorizer);
-    await bundle(driver, files.driver);
-    const ratios = Array.from({ length: processes }, () => loadMs(files.authorizer) / loadMs(files.driver));
-    return { bytes: (await readFile(files.authorizer)).length, load: spreadOf(ratios) };
+    const driver = await bundleDriver(engine, folder);
+    const imported = (file: string) => `await import(${JSON.stringify(file)})`;
+    const ours = `${imported(join(bundles, 'authorizer.mjs'))};
+      await (${openers[engine]})(${imported(join(bundles, String(entry)))});`;
+    const bare = `(${imported(driver)}).open();`;
+    const ratios = Array.from({ length: processes }, () => loadMs(ours) / loadMs(bare));
+    return {
+      bytes: files.reduce((sum, file) => sum + statSync(join(bundles, file)).size, 0),
+      load: spreadOf(ratios),
+    };
   } finally {
-    await rm(folder, { recursive: true });
+    rmSync(folder, { recursive: true });
   }
 }
