@@ -6,6 +6,7 @@ import type {
   APIGatewayTokenAuthorizerEvent,
 } from 'aws-lambda';
 import type { ActiveToken } from './domain/inspection.ts';
+import type { Target } from './dpop.ts';
 import type { Carrier } from './presented-token.ts';
 
 // The three shapes in which API Gateway asks an authorizer: a REST API's TOKEN and REQUEST, and an HTTP API's payload 2.0.
@@ -25,24 +26,32 @@ export type AuthorizerResult =
 export interface AuthorizedRequest extends Carrier {
   /** Method and resource as they are configured; a TOKEN event names the path itself. */
   readonly route: string;
-  /** Certificate of the client's TLS connection, PEM. */
+  readonly method: string;
+  /** Certificate of the client's TLS connection, PEM; API Gateway has checked it against the truststore, its validity too. */
   readonly certificate: string | undefined;
+  /** What the client asked for; a TOKEN event does not say. */
+  readonly target: Target | undefined;
 }
 
 export function requestOf(event: AuthorizerEvent): AuthorizedRequest {
   if (event.type === 'TOKEN') {
-    const [, , method, ...path] = event.methodArn.split('/');
+    const [, , method = '', ...path] = event.methodArn.split('/');
     return {
       route: `${method} /${path.join('/')}`,
       header: (name) => (name === 'authorization' ? [event.authorizationToken] : []),
       query: () => [],
+      method,
       certificate: undefined,
+      target: undefined,
     };
   }
   if ('routeArn' in event) {
     const query = new URLSearchParams(event.rawQueryString);
+    const { http, domainName, stage } = event.requestContext;
     return {
       route: event.routeKey,
+      method: http.method,
+      target: httpTarget(event.rawPath, domainName, stage),
       header: (name) => (name === 'cookie' ? (event.cookies ?? []) : given(event.headers?.[name])),
       query: (name) => query.getAll(name),
       certificate: event.requestContext.authentication?.clientCert.clientCertPem,
@@ -54,9 +63,34 @@ export function requestOf(event: AuthorizerEvent): AuthorizedRequest {
     route: event.requestContext.routeKey ?? `${event.httpMethod} ${event.resource}`,
     header: (name) => headers.flatMap(([key, values]) => (key.toLowerCase() === name ? (values ?? []) : [])),
     query: (name) => event.multiValueQueryStringParameters?.[name] ?? [],
+    method: event.httpMethod,
     certificate: event.requestContext.identity?.clientCert?.clientCertPem,
+    target: restTarget(event),
   };
 }
+
+/**
+ * A REST API tells the path as the client wrote it, stage or base path and all, in its context alone; the path within the
+ * API is that of the resource, with its parameters put in.
+ */
+function restTarget({ requestContext, resource, pathParameters }: APIGatewayRequestAuthorizerEvent): Target {
+  const { domainName, path } = requestContext;
+  const innerPath = resource.replace(/\{([^}+]+)\+?\}/g, (_, name: string) => pathParameters?.[name] ?? '');
+  return { origin: originOf(domainName), path, innerPath, decoded: false };
+}
+
+/**
+ * An HTTP API tells the path decoded and behind a named stage. That is what the client wrote at the API's own domain; at a
+ * custom one there is no stage in the URL, and of a path that is mapped to the API the event says nothing.
+ */
+function httpTarget(rawPath: string, domainName: string, stage: string): Target {
+  const innerPath =
+    rawPath.startsWith(`/${stage}/`) || rawPath === `/${stage}` ? rawPath.slice(stage.length + 1) : rawPath;
+  const own = /\.execute-api\./.test(domainName);
+  return { origin: originOf(domainName), path: own ? rawPath : innerPath, innerPath, decoded: true };
+}
+
+const originOf = (domainName: string | undefined) => (domainName ? `https://${domainName}` : undefined);
 
 const given = (value: string | undefined) => (value === undefined ? [] : [value]);
 
@@ -94,17 +128,33 @@ export function resultOf(
   };
 }
 
+/**
+ * A refusal as API Gateway wants to be told of it: 401 is its answer to the error `Unauthorized` alone, 403 to every other
+ * refusal. An error takes no context along, so a REST API is to hand a nonce on with a 403.
+ *
+ * @throws {Error} `Unauthorized`
+ */
+export function asToldToGateway(result: AuthorizerResult): AuthorizerResult {
+  const { status, error } = result.context;
+  if (error === 'use_dpop_nonce' && 'policyDocument' in result) return result;
+  if (status === '400' || status === '401') throw new Error('Unauthorized');
+  return result;
+}
+
 /** Bytes of a context: API Gateway takes 8 kB of answer, policy and all. */
 const MOST_BYTES = 6144;
 
 /** What the integration behind a granted request learns; what would not fit is left out. */
-export function contextOf({ authorization, grantId, issuedAt, expiresAt }: ActiveToken): AuthorizerContext {
-  const { clientId, subject, applicationId, authenticatedAt, acr, scopes, resources } = authorization;
+export function contextOf({ authorization, tokenType, grantId, issuedAt, expiresAt }: ActiveToken): AuthorizerContext {
+  const { clientId, subject, applicationId, authenticatedAt, acr, scopes, resources, confirmation } = authorization;
   const facts = {
     client_id: clientId,
     subject,
     application_id: applicationId,
     grant_id: Buffer.from(grantId).toString('base64url'),
+    token_type: tokenType,
+    cnf_jkt: confirmation?.jkt,
+    cnf_x5t_s256: confirmation?.['x5t#S256'],
     iat: issuedAt,
     exp: expiresAt,
     auth_time: authenticatedAt,

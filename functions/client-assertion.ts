@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
-import { createLocalJWKSet, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
+import { signatureAlgorithms } from './config/algorithms.ts';
 import type { Client } from './domain/clients.ts';
 import { type Clock, seconds } from './domain/clock.ts';
-import { newAttempt } from './domain/issuing.ts';
 import type { ArtifactStore } from './domain/ports.ts';
+import { isCurrent, type Jwt, parseJwt, publicKeyOf } from './jwt.ts';
+import { isFirstUse } from './single-use.ts';
 
 // RFC 7523 §3. In a file of its own, which is loaded when the first assertion is presented: few clients sign.
 
@@ -11,22 +11,6 @@ import type { ArtifactStore } from './domain/ports.ts';
 const OLDEST_SECONDS = 3600;
 /** How far the client's clock may be from ours. */
 const SKEW_SECONDS = 10;
-/** Asymmetric ones alone: a symmetric key would have to be kept here. */
-const ALGORITHMS = [
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-  'PS256',
-  'PS384',
-  'PS512',
-  'RS256',
-  'RS384',
-  'RS512',
-];
-
-const keySets = new WeakMap<object, ReturnType<typeof createLocalJWKSet>>();
 
 interface Expected {
   readonly audience: readonly string[];
@@ -46,42 +30,24 @@ export async function flawOfAssertion(
   { audience, artifacts, clock }: Expected,
 ): Promise<string | undefined> {
   const now = seconds(clock);
-  const payload = await verified(assertion, client, audience, now).catch((error: Error & { code?: string }) => error);
-  if (payload instanceof Error) return payload.code ?? payload.name;
-  const { exp = 0, iat = 0, jti } = payload;
+  const jwt = parseJwt(assertion, signatureAlgorithms);
+  if (!jwt) return 'no JWT of an algorithm that is accepted';
+  if (!isSignedBy(client, jwt)) return 'another signature';
+  const { iss, sub, aud, exp, iat, jti } = jwt.claims;
+  if (iss !== client.clientId || sub !== client.clientId) return 'another client';
+  if (![aud].flat().some((each) => audience.some((ours) => ours === each))) return 'another audience';
+  if (typeof exp !== 'number' || typeof iat !== 'number' || typeof jti !== 'string') return 'no exp, iat or jti';
+  if (!isCurrent(jwt.claims, now, SKEW_SECONDS)) return 'expired, or not good yet';
+  if (iat > now + SKEW_SECONDS || iat < now - OLDEST_SECONDS - SKEW_SECONDS) return 'made in the future, or too old';
   const expiresAt = Math.ceil(Math.min(exp, iat + OLDEST_SECONDS)) + SKEW_SECONDS + 1;
-  const isFirst = await artifacts.putOnce(
-    {
-      kind: 'client assertion',
-      id: createHash('sha256')
-        .update(JSON.stringify([client.clientId, jti]))
-        .digest(),
-      expiresAt,
-      retainUntil: expiresAt,
-      data: Buffer.alloc(0),
-    },
-    { now, attempt: newAttempt() },
-  );
+  const isFirst = await isFirstUse(artifacts, 'client assertion', [client.clientId, jti], { now, expiresAt });
   return isFirst ? undefined : 'used before';
 }
 
-async function verified(
-  assertion: string,
-  { clientId, jwks = { keys: [] } }: Client,
-  audience: readonly string[],
-  now: number,
-): Promise<JWTPayload> {
-  const keys = keySets.get(jwks) ?? createLocalJWKSet(jwks as JSONWebKeySet);
-  keySets.set(jwks, keys);
-  const { payload } = await jwtVerify(assertion, keys, {
-    algorithms: ALGORITHMS,
-    issuer: clientId,
-    subject: clientId,
-    audience: [...audience],
-    requiredClaims: ['exp', 'iat', 'jti'],
-    maxTokenAge: OLDEST_SECONDS,
-    clockTolerance: SKEW_SECONDS,
-    currentDate: new Date(now * 1000),
+/** Whether one of the client's keys made the signature; the one that is named, if one is (RFC 7515 §4.1.4). */
+function isSignedBy({ jwks }: Client, { header: { kid, alg }, isSignedBy: signedBy }: Jwt): boolean {
+  return (jwks?.keys ?? []).some((jwk) => {
+    const key = kid === undefined || jwk.kid === kid ? publicKeyOf(jwk, alg) : undefined;
+    return key !== undefined && signedBy(key);
   });
-  return payload;
 }

@@ -6,30 +6,46 @@ export interface Carrier {
   query(name: string): readonly string[];
 }
 
-/** RFC 6750 §2.1: b64token. */
-const BEARER = /^Bearer +([\w.~+/-]+=*)$/i;
+/** How a token may be presented: RFC 6750, RFC 9449 §7.1. */
+export type Scheme = 'Bearer' | 'DPoP';
+
+export interface PresentedToken {
+  /** `Bearer` too for a token outside the Authorization header. */
+  readonly scheme: Scheme;
+  /** Empty where it is malformed. */
+  readonly value: string;
+}
+
+/** RFC 6750 §2.1, RFC 9449 §7.1: token68. */
+const CREDENTIALS = /^(?:Bearer|DPoP) +([\w.~+/-]+=*)$/i;
 
 /**
- * Every token in the places that the configuration names; empty text for one that is malformed. A request is to carry one
- * (RFC 6750 §2).
+ * Every token in the places that the configuration names, under these schemes. A request is to carry one (RFC 6750 §2).
  */
-export function presentedTokens(places: readonly string[], { header, query }: Carrier): string[] {
+export function presentedTokens(
+  places: readonly string[],
+  schemes: readonly Scheme[],
+  { header, query }: Carrier,
+): PresentedToken[] {
+  const bearer = (value: string): PresentedToken => ({ scheme: 'Bearer', value });
   return places.flatMap((place) => {
     const [kind, name = ''] = place.split(':');
     switch (kind) {
       case 'authorization':
-        return header(kind)
-          .filter((value) => /^Bearer\b/i.test(value))
-          .map((value) => BEARER.exec(value)?.[1] ?? '');
+        return header(kind).flatMap((credentials) => {
+          const [word = ''] = /^\w+\b/.exec(credentials) ?? [];
+          const scheme = schemes.find((each) => each.toLowerCase() === word.toLowerCase());
+          return scheme ? [{ scheme, value: CREDENTIALS.exec(credentials)?.[1] ?? '' }] : [];
+        });
       case 'header':
-        return header(name.toLowerCase());
+        return header(name.toLowerCase()).map(bearer);
       case 'query':
-        return query(name);
+        return query(name).map(bearer);
       default:
         return header('cookie')
           .flatMap((cookies) => cookies.split(/; */))
           .filter((cookie) => cookie.startsWith(`${name}=`))
-          .map((cookie) => cookie.slice(name.length + 1));
+          .map((cookie) => bearer(cookie.slice(name.length + 1)));
     }
   });
 }

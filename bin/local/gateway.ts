@@ -108,9 +108,20 @@ const isOfThisMachine = ({ socket, headers }: IncomingMessage) =>
   isLocal({ host: socket.remoteAddress }) && isLocal({ host: headers.host?.replace(/:\d+$/, '') });
 
 /** As a gateway response makes it of the authorizer's context. */
-const refusal = ({ status, error, error_description, www_authenticate = '' }: AuthorizerContext): Result => ({
+const refusal = ({
+  status,
+  error,
+  error_description,
+  www_authenticate = '',
+  dpop_nonce,
+}: AuthorizerContext): Result => ({
   statusCode: Number(status),
-  headers: { 'content-type': 'application/json', 'cache-control': 'no-store', 'www-authenticate': www_authenticate },
+  headers: {
+    'content-type': 'application/json',
+    'cache-control': 'no-store',
+    'www-authenticate': www_authenticate,
+    ...(dpop_nonce && { 'dpop-nonce': dpop_nonce }),
+  },
   body: JSON.stringify({ error, error_description }),
 });
 

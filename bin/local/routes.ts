@@ -49,6 +49,7 @@ export type LocalDeployment = NonNullable<Configuration['localDeployment']>;
 
 /** What the local deployment has API Gateway answer: the functions, an example API behind the authorizer, and its health. */
 export function localRoutes(runtime: Runtime, { protectedPaths }: LocalDeployment, example?: Example): Route[] {
+  const guarding = atIssuer(runtime);
   return [
     ...routes.map(({ path, handler, authorization }) => ({
       path,
@@ -58,12 +59,21 @@ export function localRoutes(runtime: Runtime, { protectedPaths }: LocalDeploymen
     ...Object.entries(protectedPaths).map(([path, requiredScopes]) => ({
       path,
       handler: exampleApi,
-      authorizer: createAuthorizer(runtime, { requiredScopes }),
+      authorizer: createAuthorizer(guarding, { requiredScopes }),
     })),
     { path: '/purge', handler: createPurgeNow(runtime), iam: true },
     { path: '/health', handler: createHealth(runtime) },
     ...(example ? [{ path: '/callback', handler: createCallback(example) }] : []),
   ];
+}
+
+/** Proofs of DPoP name the URL that clients know: here http, and the issuer's host. */
+function atIssuer(runtime: Runtime): Runtime {
+  const { configuration } = runtime;
+  const { authorizer, issuer } = configuration;
+  if (!authorizer.dpop || issuer === undefined) return runtime;
+  const dpop = { baseUrls: [issuer], ...authorizer.dpop };
+  return { ...runtime, configuration: { ...configuration, authorizer: { ...authorizer, dpop } } };
 }
 
 /** What an API would do for whom the authorizer lets in. */

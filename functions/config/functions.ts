@@ -50,13 +50,17 @@ const authenticating: readonly FunctionName[] = routes.flatMap(({ handler, autho
 
 /**
  * What a function does with the stores under this configuration. A `jti` is to be taken once only, so a function that
- * checks signed assertions writes artifacts; where no client signs any, it is not permitted to.
+ * checks signed assertions, or DPoP proofs, writes artifacts; where there are none to check, it is not permitted to.
  */
-export function useOf(name: FunctionName, { clients }: Pick<Configuration, 'clients'>): StoreUse {
+export function useOf(
+  name: FunctionName,
+  { clients, authorizer }: Pick<Configuration, 'clients' | 'authorizer'>,
+): StoreUse {
   const signs = Object.values(clients).some(
     ({ tokenEndpointAuthMethod }) => tokenEndpointAuthMethod === 'private_key_jwt',
   );
-  return { ...uses[name], ...(authenticating.includes(name) && signs && { artifactStores: 'write' as const }) };
+  const checks = name === 'authorizer' ? authorizer.dpop !== undefined : authenticating.includes(name) && signs;
+  return { ...uses[name], ...(checks && { artifactStores: 'write' as const }) };
 }
 
 /** What CloudFormation calls while a deployment is made: keys, and the schema of a database. */

@@ -40,6 +40,8 @@ export function brokenRules(draft: unknown): Fault[] {
     ...of('databases', address),
     ...of('databases', poolSizes),
     ...of('clients', grants),
+    ...proofs(['authorizer'], draftOf(sections.authorizer), sections),
+    ...results(['authorizer'], draftOf(sections.authorizer)),
     ...(isObject(sections.localDeployment) ? local(['localDeployment'], sections.localDeployment, sections) : []),
   ];
 }
@@ -192,6 +194,33 @@ function grants(path: Path, { grantTypes, redirectUris, tokenEndpointAuthMethod 
   ];
 }
 
+/** Proofs count once, so there must be a place to remember them in. */
+function proofs(path: Path, { dpop, artifactStore }: Draft, sections: Draft): Fault[] {
+  return dpop === undefined && artifactStore === undefined
+    ? []
+    : storeReference(path, 'artifactStore', artifactStore, 'artifactStores', sections);
+}
+
+/** An answer that API Gateway keeps is found by the token alone: it needs the one place of it, and no proof is asked again. */
+function results(path: Path, { resultCacheSeconds, tokenFrom, dpop }: Draft): Fault[] {
+  if (!(Number(resultCacheSeconds) > 0)) return [];
+  const [place, ...others] = Array.isArray(tokenFrom) ? tokenFrom : [];
+  return [
+    ...when(
+      dpop !== undefined,
+      [...path, 'resultCacheSeconds'],
+      `the number ${resultCacheSeconds}`,
+      '0 with dpop: a kept answer would be given again without a proof',
+    ),
+    ...when(
+      others.length > 0 || /^cookie:/.test(String(place)),
+      [...path, 'tokenFrom'],
+      others.length > 0 ? 'a list of several places' : 'a cookie',
+      'with resultCacheSeconds one place, and no cookie: API Gateway keeps an answer by it',
+    ),
+  ];
+}
+
 function local(path: Path, deployment: Draft, sections: Draft): Fault[] {
   const { exampleData, host } = deployment;
   return [
@@ -201,14 +230,18 @@ function local(path: Path, deployment: Draft, sections: Draft): Fault[] {
       'an address that others can reach',
       '127.0.0.1 while example data are in use',
     ),
-    ...Object.entries(localStores).flatMap(([setting, section]) => {
-      const names = Object.keys(draftOf(sections[section]));
-      const name = deployment[setting];
-      const found = name === undefined ? names.length === 1 : names.some((each) => each === name);
-      const kind = typeof name === 'string' ? `a name that is not in ${section}` : kindOf(name);
-      return when(!found, [...path, setting], kind, oneOfNames(names, section));
-    }),
+    ...Object.entries(localStores).flatMap(([setting, section]) =>
+      storeReference(path, setting, deployment[setting], section, sections),
+    ),
   ];
+}
+
+/** A store by its name, or without one the only store of its section. */
+function storeReference(path: Path, setting: string, name: unknown, section: string, sections: Draft): Fault[] {
+  const names = Object.keys(draftOf(sections[section]));
+  const found = name === undefined ? names.length === 1 : names.some((each) => each === name);
+  const kind = typeof name === 'string' ? `a name that is not in ${section}` : kindOf(name);
+  return when(!found, [...path, setting], kind, oneOfNames(names, section));
 }
 
 /** A fault at `path`, if the rule is broken. */

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { signatureAlgorithms } from './algorithms.ts';
 import { client } from './clients.ts';
 import { cache, cassandra, database } from './connections.ts';
 import { flag, list, named, object, oneOf, seconds, text, whole } from './fields.ts';
@@ -72,6 +73,50 @@ const issuing = v.pipe(
 
 const scope = text('A scope.', /^[\x21\x23-\x5B\x5D-\x7E]+$/, 'scopes: printable ASCII but space, " and \\');
 
+const storeName = (section: string) =>
+  v.exactOptional(text(`The name of one of \`${section}\`. Default: the only one.`));
+
+const baseUrl = 'an http or https URL without user, escapes, query and fragment';
+
+const dpop = v.pipe(
+  object({
+    algorithms: v.optional(
+      v.pipe(
+        list(oneOf(signatureAlgorithms, 'An algorithm of JWS.'), 'The algorithms that a proof may be signed with.'),
+        v.minLength(1, 'at least one algorithm'),
+      ),
+      ['ES256', 'EdDSA', 'Ed25519', 'PS256', 'RS256'],
+    ),
+    maxAgeSeconds: v.optional(
+      whole(1, 3600, 'Seconds after its `iat` that a proof is good; without a nonce, for it stands for the time then.'),
+      60,
+    ),
+    nonceSeconds: v.exactOptional(
+      whole(
+        1,
+        3600,
+        'Seconds after which there is a new nonce, which every proof must hold; each is good for up to twice as long (RFC 9449 §9). Default: none is demanded.',
+      ),
+    ),
+    baseUrls: v.exactOptional(
+      v.pipe(
+        list(
+          v.pipe(
+            v.string(baseUrl),
+            v.url(baseUrl),
+            v.regex(/^https?:\/\/[\x21\x22\x24\x26-\x3E\x41-\x5B\x5D-\x7E]+$/, baseUrl),
+          ),
+          'The URLs under which clients see the API, where API Gateway does not: behind a proxy, or an HTTP API under a path of a custom domain. Default: as API Gateway sees it.',
+        ),
+        v.minLength(1, 'at least one URL'),
+      ),
+    ),
+  }),
+  v.description(
+    'Tokens that are bound to a key of DPoP (RFC 9449) are good with its proof. Default: they are refused.',
+  ),
+);
+
 const authorizer = v.pipe(
   object({
     realm: v.optional(
@@ -99,6 +144,24 @@ const authorizer = v.pipe(
       ),
       ['authorization', 'query:access_token'],
     ),
+    dpop: v.exactOptional(dpop),
+    artifactStore: storeName('artifactStores'),
+    cacheSeconds: v.optional(
+      whole(
+        0,
+        3600,
+        'Seconds that the function may go by what it read of a good token; 0: every request looks its token up.',
+      ),
+      0,
+    ),
+    resultCacheSeconds: v.optional(
+      whole(
+        0,
+        3600,
+        'Seconds that API Gateway may keep an answer of the authorizer; 0: none. Where it keeps answers, tokens that are bound to a key are refused.',
+      ),
+      0,
+    ),
   }),
   v.description('The authorizer of API Gateway.'),
 );
@@ -114,9 +177,6 @@ const tokenInformation = v.pipe(
 );
 
 const absoluteUrl = text('A URL.', /^https?:\/\/[\x21\x22\x24-\x7E]+$/, 'an http or https URL without a fragment');
-
-const storeName = (section: string) =>
-  v.exactOptional(text(`The name of one of \`${section}\`. Default: the only one.`));
 
 const localUser = object({
   passwordDigest: text(

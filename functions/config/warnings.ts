@@ -14,6 +14,7 @@ export const warningsOf = (configuration: Configuration): Warning[] => [
   ...storeWarnings(configuration),
   ...cacheWarnings(configuration),
   ...connectionWarnings(configuration),
+  ...authorizerWarnings(configuration),
   ...when(
     configuration.issuing.authorizationCode.expiresIn > 600,
     ['issuing', 'authorizationCode', 'expiresIn'],
@@ -93,6 +94,18 @@ function connectionWarnings(configuration: Configuration): Warning[] {
       ),
     ]),
   );
+}
+
+function authorizerWarnings({ authorizer: { cacheSeconds, resultCacheSeconds } }: Configuration): Warning[] {
+  const bound = `a token is still let in for up to ${cacheSeconds + resultCacheSeconds} seconds after it was revoked`;
+  return [
+    ...when(cacheSeconds > 0, ['authorizer', 'cacheSeconds'], `${bound}; set 0 to look it up for every request`),
+    ...when(
+      resultCacheSeconds > 0,
+      ['authorizer', 'resultCacheSeconds'],
+      `${bound}, its client was disabled or it expired; set 0, or have API Gateway flush the stage’s answers after a revocation that cannot wait`,
+    ),
+  ];
 }
 
 type Connection = Configuration[(typeof connectionSections)[keyof typeof connectionSections]][string];

@@ -25,6 +25,8 @@ describe('the settings', () => {
         scopeMatch: 'any',
         scopes: {},
         tokenFrom: ['authorization', 'query:access_token'],
+        cacheSeconds: 0,
+        resultCacheSeconds: 0,
       },
     });
   });

@@ -140,6 +140,15 @@ export const everything = (): Document => ({
     scopeMatch: 'all',
     scopes: { 'GET /orders/{id}': ['orders:read'], $default: ['orders:write', 'admin'] },
     tokenFrom: ['authorization', 'header:X-Token', 'cookie:token', 'query:token'],
+    dpop: {
+      algorithms: ['ES384', 'PS512'],
+      maxAgeSeconds: 30,
+      nonceSeconds: 300,
+      baseUrls: ['https://api.example/v1', 'http://127.0.0.1:8089'],
+    },
+    artifactStore: 'artifacts',
+    cacheSeconds: 10,
+    resultCacheSeconds: 0, // does not go with dpop
   },
   tokenInformation: { attributes: ['tenant'] },
   localDeployment: {

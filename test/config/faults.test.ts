@@ -39,8 +39,16 @@ const cases: [name: string, change: (document: Document) => void, ...faults: Fau
   [
     'every unknown field of an object, not only the first',
     (d) => Object.assign(d.authorizer, { relam: 'a', match: 'any' }),
-    fault('authorizer.match', 'an unknown field', 'one of the fields realm, scopeMatch, scopes, tokenFrom'),
-    fault('authorizer.relam', 'an unknown field', 'one of the fields realm, scopeMatch, scopes, tokenFrom'),
+    fault(
+      'authorizer.match',
+      'an unknown field',
+      'one of the fields realm, scopeMatch, scopes, tokenFrom, dpop, artifactStore, cacheSeconds, resultCacheSeconds',
+    ),
+    fault(
+      'authorizer.relam',
+      'an unknown field',
+      'one of the fields realm, scopeMatch, scopes, tokenFrom, dpop, artifactStore, cacheSeconds, resultCacheSeconds',
+    ),
   ],
   [
     'scopes of what is no route, and a token in a place that is none',
@@ -86,6 +94,7 @@ const cases: [name: string, change: (document: Document) => void, ...faults: Fau
       d.databases = JSON.parse('{ "": { "engine": "db2" }, "__proto__": {}, "constructor": {} }');
       d.accessTokenStores = {};
       d.artifactStores = {};
+      delete d.authorizer;
       delete d.localDeployment;
     },
     ...['', '__proto__', 'constructor'].map((name) =>

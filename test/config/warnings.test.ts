@@ -115,5 +115,5 @@ describe('a warning is given for', () => {
 
 it('warnings do not stop a configuration: all of them come with it', () => {
   const paths = parseConfiguration(everything()).warnings.map(({ path }) => path);
-  expect(paths).toEqual(['caches["memory"].maxElements', 'caches["valkey"].evictionPolicy']);
+  expect(paths).toEqual(['caches["memory"].maxElements', 'caches["valkey"].evictionPolicy', 'authorizer.cacheSeconds']);
 });

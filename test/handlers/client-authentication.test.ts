@@ -134,6 +134,24 @@ describe('client authentication by private_key_jwt', () => {
     expect(await ask(introspect, form(endpoint, { client_id: 'signer' }))).toMatchObject({ status: 200 });
   });
 
+  it('takes an assertion of any of the client’s keys, and of that one alone which it names', async () => {
+    const publicJwk = async (key: typeof keys.publicKey, kid: string) => {
+      const { kty = '', crv = '', x = '', y = '' } = await exportJWK(key);
+      return { kty, crv, x, y, kid };
+    };
+    const keySet = [await publicJwk(keys.publicKey, 'old'), await publicJwk(other.publicKey, 'new')];
+    const signer = { tokenEndpointAuthMethod: 'private_key_jwt', jwks: { keys: keySet }, mayIntrospect: true };
+    const { runtime } = await deployment({ clients: { ...settings.clients, signer } });
+    const status = async (key: typeof keys.privateKey, header: object) => {
+      const assertion = await new SignJWT(claims()).setProtectedHeader({ alg: 'ES256', ...header }).sign(key);
+      return (await ask(createIntrospect(runtime), form(assertion))).status;
+    };
+    for (const key of [keys, other]) expect(await status(key.privateKey, {})).toBe(200);
+    expect(await status(other.privateKey, { kid: 'new' })).toBe(200);
+    expect(await status(other.privateKey, { kid: 'old' })).toBe(401);
+    expect(await status(other.privateKey, { kid: 'unknown' })).toBe(401);
+  });
+
   it('takes an assertion once, of however many concurrent requests', async () => {
     const { runtime } = await deployment({ clients });
     const event = form(await signed(claims()));
@@ -163,6 +181,10 @@ describe('client authentication by private_key_jwt', () => {
     ['a time of issue in the future', { iat: START + 11 }],
     ['a time of issue long ago', { iat: START - 3611 }],
     ['no jti', { jti: undefined }],
+    ['a jti that is no text', { jti: 1 }],
+    ['a beginning in the future', { nbf: START + 11 }],
+    ['times that are no numbers', { exp: `${START + 60}` }],
+    ['another subject than issuer', { iss: 'signer', sub: 'api' }],
     ['a client that is not known', { iss: 'nobody', sub: 'nobody' }],
     ['a client that does not sign', { iss: 'api', sub: 'api' }],
     ['a disabled client', { iss: 'retired signer', sub: 'retired signer' }],
