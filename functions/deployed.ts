@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { type Configuration, readConfiguration } from './config/configuration.ts';
 import { environment } from './config/environment.ts';
-import { type FunctionName, type StoreKind, useOf } from './config/functions.ts';
+import { type FunctionName, type StoreKind, type StoreUse, useOf } from './config/functions.ts';
 import { systemClock } from './domain/clock.ts';
-import { readKeyring } from './keys.ts';
-import { standardLog } from './log.ts';
+import { noKeyring, readKeyring } from './keys.ts';
+import { failureFields, standardLog } from './log.ts';
+import { createMetrics } from './metrics.ts';
 import { type OpenOptions, openStores } from './open-stores.ts';
 import { configuredClients, type Invocation, type Runtime } from './runtime.ts';
 
@@ -19,15 +20,21 @@ export function deployed<Event, Result>(
 ): (event: Event, invocation: Invocation) => Promise<Result> {
   let handler: Promise<ReturnType<typeof create>> | undefined;
   return async (event, invocation) => {
-    handler ??= fromEnvironment((configuration) => Object.keys(useOf(name, configuration)) as StoreKind[])
+    handler ??= fromEnvironment((configuration) => useOf(name, configuration))
       .then(create)
       .catch((error) => {
         handler = undefined;
+        measured().log('error', 'the function did not start', { function: name, ...failureFields(error) });
         throw error;
       });
     return (await handler)(event, invocation);
   };
 }
+
+const given = ({ variable }: { variable: string }) => process.env[variable];
+
+const measured = () =>
+  createMetrics(standardLog, given(environment.metrics) ?? environment.metrics.default, systemClock);
 
 /**
  * What the deployment gave to this function by its environment: the configuration's stores, opened, and the keys. For the
@@ -36,18 +43,19 @@ export function deployed<Event, Result>(
  * @throws {ConfigurationError} @throws {InputError} the environment is not that of a deployment
  * @throws {StoreError} AWS KMS refuses or does not answer; an engine that this function's bundle does not hold
  */
-export async function fromEnvironment(
-  kindsOf?: (configuration: Configuration) => readonly StoreKind[],
-): Promise<Runtime> {
-  const given = ({ variable }: { variable: string }) => process.env[variable];
+export async function fromEnvironment(useIn?: (configuration: Configuration) => StoreUse): Promise<Runtime> {
   const { configurationFile, connections, ...names } = environment;
   const text = await readFile(given(configurationFile) ?? configurationFile.default, 'utf8');
   const { configuration } = readConfiguration(text, given(connections));
-  const keyring = await readKeyring(given(names.keyring) ?? '');
+  const use = useIn?.(configuration);
+  const purges = use && Object.values(use).every((access) => access === 'purge');
+  const keyring = purges ? noKeyring : await readKeyring(given(names.keyring) ?? '');
+  const { observe, log } = measured();
   const stores = await openStores(configuration, {
     keyring,
+    observe,
     password,
-    ...(kindsOf && { kinds: kindsOf(configuration) }),
+    ...(use && { kinds: Object.keys(use) as StoreKind[] }),
   });
   return {
     configuration,
@@ -60,7 +68,7 @@ export async function fromEnvironment(
     clients: configuredClients(configuration),
     keyring,
     clock: systemClock,
-    log: standardLog,
+    log,
   };
 }
 

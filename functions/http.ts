@@ -64,8 +64,13 @@ export function endpoint(name: HttpFunction, log: Log, respond: (event: HttpEven
       return await respond(event);
     } catch (error) {
       const refusal = refusalOf(error);
-      if (refusal === undefined) log('error', 'the function failed', { function: name, ...failureFields(error) });
-      else if (refusal.logged) log('warn', refusal.message, { function: name, ...refusal.logged });
+      const about = { function: name, request: event.requestContext.requestId };
+      if (refusal === undefined) log('error', 'the function failed', { ...about, ...failureFields(error) });
+      else {
+        const { status, message, members, logged } = refusal;
+        const told = { ...about, status, refused: members.outcome ?? refusal.error, description: message, ...logged };
+        log(logged ? 'warn' : 'info', error === refusal ? 'request refused' : 'the store failed', told);
+      }
       return answerOf(refusal ?? new RequestError(500, 'server_error', 'the request could not be answered'));
     }
   };

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Configuration } from './config/configuration.ts';
+import type { Configuration, StoreSettings } from './config/configuration.ts';
 import type { StoreKind } from './config/functions.ts';
+import { placeOf } from './config/places.ts';
 import type { CodeDeployment } from './domain/authorization-codes.ts';
 import { type Clock, systemClock } from './domain/clock.ts';
 import type { Recognition } from './domain/digest.ts';
@@ -16,12 +17,15 @@ import type {
   Engine,
 } from './domain/ports.ts';
 import { createCodec } from './domain/records.ts';
+import { type Observe, observedEngine } from './observation.ts';
 import type { PostgresqlSettings } from './stores/postgresql.ts';
 
 export interface OpenOptions {
   /** The deployment's keys: digests, checks and sealing. Without them there are the stores alone, as for administration. */
   readonly keyring?: Keyring;
   readonly clock?: Clock;
+  /** Told of every operation of the stores. */
+  readonly observe?: Observe;
   /** Folder that embedded databases are kept in. */
   readonly dataDirectory?: string;
   /** The kinds whose connections are opened; all without. A function opens only what it uses. */
@@ -62,6 +66,7 @@ export async function openStores(configuration: Configuration, options: OpenOpti
   const {
     keyring,
     clock = systemClock,
+    observe,
     kinds = ['accessTokenStores', 'authorizationCodeStores', 'clientAccessTokenStores', 'artifactStores'],
   } = options;
   const engines = new Map<string, Engine>();
@@ -72,7 +77,9 @@ export async function openStores(configuration: Configuration, options: OpenOpti
     for (const kind of kinds) {
       for (const store of Object.values(configuration[kind])) {
         const place = placeOf(store);
-        if (!engines.has(place)) engines.set(place, await open(configuration, store, options, clock));
+        if (engines.has(place)) continue;
+        const engine = await open(configuration, store, options, clock);
+        engines.set(place, observe ? observedEngine(engine, place, configuration, observe) : engine);
       }
     }
   } catch (error) {
@@ -121,23 +128,10 @@ export async function openStores(configuration: Configuration, options: OpenOpti
   };
 }
 
-type AnyStore = Configuration[StoreKind][string];
-
-const placeOf = (store: AnyStore): string => {
-  switch (store.storeIn) {
-    case 'cache':
-      return `cache ${store.cache}`;
-    case 'database':
-      return `database ${store.database}`;
-    default:
-      return `cassandra ${store.cassandra}`;
-  }
-};
-
 // A function's bundle holds only the engines that it serves: the others are left out when it is bundled.
 async function open(
   configuration: Configuration,
-  store: AnyStore,
+  store: StoreSettings,
   options: OpenOptions,
   clock: Clock,
 ): Promise<Engine> {

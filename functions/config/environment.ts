@@ -9,6 +9,8 @@ export const environment = {
   connections: { variable: 'OAUTH_STORES_CONNECTIONS' },
   /** The deployment’s keys, as JSON, themselves or wrapped by AWS KMS; the local deployment makes its own. */
   keyring: { variable: 'OAUTH_STORES_KEYS' },
+  /** Namespace of the metrics in CloudWatch: one for each deployment of an account and Region. */
+  metrics: { variable: 'OAUTH_STORES_METRICS', default: 'OAuth2Stores' },
   /** Names of the stores that a deployed function uses; each is needed only where there are several of its kind. */
   accessTokenStore: { variable: 'OAUTH_STORES_ACCESS_TOKENS' },
   authorizationCodeStore: { variable: 'OAUTH_STORES_CODES' },

@@ -17,7 +17,14 @@ export const createIntrospect = (runtime: Runtime) => {
     const caller = await authenticate(event, parameters);
     const found = await inspectToken(tokens, token, hintOf(parameters));
     // RFC 7662 §2.2: what the caller may not see is as inactive as what is not there.
-    if (!found.active) return answer(200, { active: false });
+    if (!found.active) {
+      log('info', 'access refused', {
+        function: 'introspect',
+        request: event.requestContext.requestId,
+        reason: found.reason,
+      });
+      return answer(200, { active: false });
+    }
     const { clientId } = found.authorization;
     const mayKnow = caller.mayIntrospect || caller.clientId === clientId;
     if (!mayKnow || !(await clients.find(clientId))?.enabled) return answer(200, { active: false });

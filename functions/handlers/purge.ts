@@ -1,59 +1,71 @@
-import type { StoreKind } from '../config/functions.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Place, placesOf } from '../config/places.ts';
 import { deployed } from '../deployed.ts';
 import { seconds } from '../domain/clock.ts';
-import type { PurgeReport, PurgeRequest } from '../domain/ports.ts';
+import type { PurgeReport } from '../domain/ports.ts';
 import { failureFields } from '../log.ts';
+import { type PurgeEvent, ticksOf } from '../purge-ticks.ts';
 import type { Invocation, Runtime } from '../runtime.ts';
 
 /** Left to the function for its last batch and its answer. */
 const MARGIN_MS = 2000;
 
-const kinds = ['accessTokenStores', 'authorizationCodeStores', 'clientAccessTokenStores', 'artifactStores'] as const;
-
+/** What became of one run in one place. */
 interface Purged {
-  readonly kind: StoreKind;
-  /** Stores that keep their records in the same place are purged as one. */
-  readonly names: readonly string[];
-  readonly report: PurgeReport | { readonly failure: Record<string, unknown> };
+  /** Label of the place; stores that keep their records in the same one are purged as one. */
+  readonly store: string;
+  readonly lateSeconds: number;
+  readonly report?: PurgeReport;
+  readonly oldestSeconds?: number;
+  readonly failure?: Record<string, unknown>;
 }
 
-type Purge = (request: PurgeRequest) => Promise<PurgeReport>;
-
 /**
- * Removes what has expired from every store of the configuration, each up to its limit, and stops before the function's
- * time is over. A store that fails does not keep the others from being purged; then the call fails, after its report.
+ * Removes what has expired from the stores that the event names, each up to its limit in each run, and stops before the
+ * function's time is over. A store that fails does not keep the others from being purged; then the call fails, after its
+ * reports.
  */
-export const createPurge = ({ stores, configuration, clock, log }: Runtime) => {
+export const createPurge = ({ stores, configuration, clock, log }: Runtime, pause: (ms: number) => unknown = sleep) => {
   const storeOf = {
     accessTokenStores: stores.accessTokenStore,
     authorizationCodeStores: stores.authorizationCodeStore,
     clientAccessTokenStores: stores.clientAccessTokenStore,
     artifactStores: stores.artifactStore,
   };
-  const places = new Map<object, { kind: StoreKind; names: string[]; limit: number; purge: Purge }>();
-  for (const kind of kinds) {
-    for (const [name, { purgeUpTo }] of Object.entries(configuration[kind])) {
-      const store = storeOf[kind](name);
-      const { names = [], limit = 0 } = places.get(store) ?? {};
-      places.set(store, {
-        kind,
-        names: [...names, name],
-        limit: Math.max(limit, purgeUpTo),
-        purge: store.purgeExpired,
-      });
+  const purge = async ({ kind, names, stores, label }: Place, tick: number, deadlineMs?: number): Promise<Purged> => {
+    const now = seconds(clock);
+    const told = { store: label, lateSeconds: Math.max(0, now - tick) };
+    try {
+      const limit = Math.max(...stores.map(({ purgeUpTo }) => purgeUpTo));
+      const request = { now, limit, ...(deadlineMs !== undefined && { deadlineMs }) };
+      const report = await storeOf[kind](names[0]).purgeExpired(request);
+      const purged = { ...told, report, oldestSeconds: now - (report.backlog.oldestDueAt ?? now) };
+      log('info', 'purged what has expired', purged);
+      return purged;
+    } catch (error) {
+      const failure = failureFields(error);
+      log('error', 'the purge failed', { ...told, failure });
+      return { ...told, failure };
     }
-  }
-  return async (_event: unknown, invocation?: Invocation): Promise<readonly Purged[]> => {
+  };
+  return async (event: PurgeEvent, invocation?: Invocation): Promise<readonly Purged[]> => {
     const deadlineMs = invocation && clock() + invocation.getRemainingTimeInMillis() - MARGIN_MS;
+    const isDue = ({ kind, names }: Place) =>
+      event.stores?.some((store) => store.kind === kind && names.includes(store.name)) ?? true;
+    const places = placesOf(configuration).filter(isDue);
+    const ticks = ticksOf(event, seconds(clock));
     const purged: Purged[] = [];
-    for (const { kind, names, limit, purge } of places.values()) {
-      const request = { now: seconds(clock), limit, ...(deadlineMs !== undefined && { deadlineMs }) };
-      const report = await purge(request).catch((error: unknown) => ({ failure: failureFields(error) }));
-      purged.push({ kind, names, report });
+    for (const [done, tick] of ticks.entries()) {
+      const startMs = Math.max(tick * 1000, clock());
+      if (deadlineMs !== undefined && startMs >= deadlineMs) {
+        log('warn', 'the purge has no time left', { ticks: ticks.length, done });
+        break;
+      }
+      if (startMs > clock()) await pause(startMs - clock());
+      for (const place of places) purged.push(await purge(place, tick, deadlineMs));
     }
-    const failed = purged.filter(({ report }) => 'failure' in report).flatMap(({ names }) => names);
-    log(failed.length > 0 ? 'error' : 'info', 'purged what has expired', { stores: purged });
-    if (failed.length > 0) throw new Error(`the purge failed in ${failed.join(', ')}`);
+    const failed = new Set(purged.flatMap(({ store, failure }) => (failure ? [store] : [])));
+    if (failed.size > 0) throw new Error(`the purge failed in ${[...failed].join(', ')}`);
     return purged;
   };
 };

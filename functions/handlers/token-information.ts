@@ -14,7 +14,8 @@ export const createTokenInformation = ({ stores, storeNames, clients, configurat
     const parameters = parametersOf(event.rawQueryString, ...(isForm ? [formText(event)] : []));
     const found = await inspectAccessToken(tokens, required(parameters, 'access_token'));
     if (!found.active || !(await clients.find(found.authorization.clientId))?.enabled) {
-      throw new RequestError(400, 'invalid_token', 'the access token is not valid');
+      const logged = { reason: found.active ? 'invalid_client' : found.reason };
+      throw new RequestError(400, 'invalid_token', 'the access token is not valid', { logged });
     }
     const { clientId, subject, scopes, attributes = {} } = found.authorization;
     return answer(200, {
