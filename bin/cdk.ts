@@ -8,6 +8,7 @@
  */
 import { App, RemovalPolicy, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
+import { ConfigurationError } from '../functions/config/faults.ts';
 import { ServiceStack } from '../lib/service-stack.ts';
 import { StoresStack } from '../lib/stores-stack.ts';
 
@@ -19,14 +20,24 @@ const location = { configuration: context('configuration'), name: context('name'
 const generations = context('keys').split(',').map(Number);
 const disposable = context('disposable') === 'true';
 
-const data = new StoresStack(app, 'Data', {
-  ...location,
-  keys: { generations, current: Number(context('currentKey')) },
-  ...(disposable && {
-    removalPolicy: RemovalPolicy.DESTROY,
-    deletionProtection: false,
-    terminationProtection: false,
-  }),
-});
-const service = new ServiceStack(app, 'Service', location);
-service.addStackDependency(data);
+try {
+  const data = new StoresStack(app, 'Data', {
+    ...location,
+    keys: { generations, current: Number(context('currentKey')) },
+    ...(disposable && {
+      removalPolicy: RemovalPolicy.DESTROY,
+      deletionProtection: false,
+      terminationProtection: false,
+    }),
+  });
+  const service = new ServiceStack(app, 'Service', location);
+  service.addStackDependency(data);
+} catch (error) {
+  if (!(error instanceof ConfigurationError) && !isMissing(error)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}
+
+function isMissing(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
