@@ -28,12 +28,12 @@ export interface StoreConnection {
   grant(grantee: IGrantable, use: ConnectionUse): void;
 }
 
-const strength: readonly (StoreAccess | undefined)[] = [undefined, 'purge', 'read', 'write'];
+const strength: readonly StoreAccess[] = ['purge', 'read', 'write'];
 
 /** The use of one connection by a function that uses stores of these kinds on it. */
 export function connectionUse(use: StoreUse, kinds: readonly (keyof StoreUse)[]): ConnectionUse {
   const strongest = (accesses: readonly (StoreAccess | undefined)[]) =>
-    accesses.toSorted((a, b) => strength.indexOf(a) - strength.indexOf(b)).at(-1);
+    strength.findLast((access) => accesses.includes(access));
   const artifacts = strongest(kinds.filter((kind) => kind === 'artifactStores').map((kind) => use[kind]));
   const tokens = strongest(kinds.filter((kind) => kind !== 'artifactStores').map((kind) => use[kind]));
   return { ...(tokens && { tokens }), ...(artifacts && { artifacts }) };

@@ -9,6 +9,11 @@ import type { FunctionName, Manifest, ProvisioningFunction } from '../functions/
 // The functions come bundled with the package, so that nothing is compiled when a deployment is made.
 const bundles = fileURLToPath(new URL('.', import.meta.resolve('#bundles/manifest.json')));
 
+const folders: string[] = [];
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** What a function's code is: its bundle, the files of the engines that it uses, and no others; with `texts` beside them. */
 export function functionCode(
   name: FunctionName | ProvisioningFunction,
@@ -21,12 +26,12 @@ export function functionCode(
     ...engines.flatMap((engine) => manifest.engines[engine] ?? []),
   ]);
   const folder = mkdtempSync(join(tmpdir(), 'function-'));
+  folders.push(folder);
   for (const file of files) {
     mkdirSync(dirname(join(folder, file)), { recursive: true });
     cpSync(join(bundles, file), join(folder, file));
   }
   for (const [file, text] of Object.entries(texts)) writeFileSync(join(folder, file), text);
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   return Code.fromAsset(folder);
 }
 

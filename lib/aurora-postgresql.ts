@@ -1,0 +1,269 @@
+import { ArnFormat, Duration, type RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import { Grant, type IGrantable, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import {
+  AuroraPostgresEngineVersion,
+  ClusterInstance,
+  Credentials,
+  DatabaseCluster,
+  DatabaseClusterEngine,
+  DatabaseProxy,
+  DefaultAuthScheme,
+  ProxyTarget,
+} from 'aws-cdk-lib/aws-rds';
+import { Construct } from 'constructs';
+import { parsedUrl } from '../functions/config/location.ts';
+import type { ConnectionUse, Network, StoreConnection } from './connection.ts';
+import type { DatabaseServer } from './deployable.ts';
+import type { PrivateNetwork } from './network.ts';
+import { PostgresqlSchema, type SchemaApplication } from './schema.ts';
+
+export interface AuroraPostgresqlProps {
+  readonly network: PrivateNetwork;
+  /** Name of the database. Default: oauth. */
+  readonly databaseName?: string;
+  /** Aurora capacity units (2 GiB of memory each) that it falls back to, and the most that it takes. Default: 0.5 and 16. */
+  readonly minCapacity?: number;
+  readonly maxCapacity?: number;
+  /**
+   * Instances beside the writer, in other Availability Zones: one takes over within a minute or so. Without any, a writer that
+   * fails is made anew, which takes some ten minutes. Default: 1.
+   */
+  readonly readers?: number;
+  /** Default: 17.9, and its later patches. */
+  readonly version?: AuroraPostgresEngineVersion;
+  /** A customer-managed key for storage, backups and the master user’s secret. Default: keys that AWS manages. */
+  readonly encryptionKey?: IKey;
+  readonly deletionProtection: boolean;
+  readonly removalPolicy: RemovalPolicy;
+  /** Default: automatic. */
+  readonly schema?: SchemaApplication;
+}
+
+/** RDS Proxy listens on the engine’s usual port, and nowhere else. */
+const PORT = 5432;
+const MASTER = 'oauth_admin';
+
+/** The users of sql/postgresql/oauth-roles.sql. */
+const users = ['oauth_reader', 'oauth_checker', 'oauth_writer', 'oauth_purger'] as const;
+type User = (typeof users)[number];
+
+/** What a function needs to know of a cluster, as text that can cross stacks. */
+export const auroraPostgresqlFacts = ['host', 'databaseName', 'proxyId'] as const;
+export type AuroraPostgresqlFacts = Readonly<Record<(typeof auroraPostgresqlFacts)[number], string>>;
+
+/**
+ * Aurora PostgreSQL Serverless v2 behind RDS Proxy, with its schema: encrypted, backed up for 35 days to any second,
+ * protected against deletion.
+ *
+ * Nobody but the master user has a password. Functions log in to the proxy with a token of IAM, over TLS, as one of four
+ * users with no more privileges than they need; so does the proxy to the cluster. The master user’s password is made and
+ * replaced every week by RDS.
+ */
+export class AuroraPostgresql extends Construct {
+  readonly facts: AuroraPostgresqlFacts;
+  readonly cluster: DatabaseCluster;
+  readonly proxy: DatabaseProxy;
+
+  constructor(scope: Construct, id: string, props: AuroraPostgresqlProps) {
+    super(scope, id);
+    const { network, databaseName = 'oauth', schema = 'automatic' } = props;
+    const servers = network.securityGroup('ClusterGroup', 'The Aurora cluster', this);
+    const proxies = network.securityGroup('ProxyGroup', 'RDS Proxy in front of the Aurora cluster', this);
+    const schemas = network.securityGroup('SchemaGroup', 'The function that applies the schema', this);
+    const port = Port.tcp(PORT);
+    network.clients.connections.allowTo(proxies, port, 'PostgreSQL, by way of RDS Proxy');
+    schemas.connections.allowTo(servers, port, 'PostgreSQL');
+
+    this.cluster = this.createCluster(props, databaseName, servers);
+    const role = new Role(this, 'ProxyRole', { assumedBy: new ServicePrincipal('rds.amazonaws.com') });
+    role.addToPolicy(connecting(this, this.cluster.clusterResourceIdentifier, users));
+    this.proxy = new DatabaseProxy(this, 'Proxy', {
+      dbProxyName: proxyName(this),
+      proxyTarget: ProxyTarget.fromCluster(this.cluster),
+      vpc: network.vpc,
+      vpcSubnets: { subnets: [...network.subnets] },
+      securityGroups: [proxies],
+      role,
+      defaultAuthScheme: DefaultAuthScheme.IAM_AUTH,
+      requireTLS: true,
+      // A call that finds no connection fails before its function does.
+      borrowTimeout: Duration.seconds(5),
+      // The rest is for the master user: to apply the schema, and to look when nothing works any more.
+      maxConnectionsPercent: 90,
+    });
+    this.proxy.node.addDependency(role);
+    const { secret } = this.cluster;
+    if (!secret) throw new Error(`${this.node.path}: the cluster has no secret of its master user`);
+    const applied = new PostgresqlSchema(this, 'Schema', {
+      network,
+      securityGroup: schemas,
+      host: this.cluster.clusterEndpoint.hostname,
+      port: PORT,
+      database: databaseName,
+      user: MASTER,
+      secret,
+      application: schema,
+    });
+    applied.node.addDependency(this.cluster, servers);
+    this.facts = {
+      host: this.proxy.endpoint,
+      databaseName,
+      proxyId: Stack.of(this).splitArn(this.proxy.dbProxyArn, ArnFormat.COLON_RESOURCE_NAME).resourceName ?? '',
+    };
+  }
+
+  private createCluster(props: AuroraPostgresqlProps, databaseName: string, servers: SecurityGroup): DatabaseCluster {
+    const { network, encryptionKey, readers = 1, version = AuroraPostgresEngineVersion.VER_17_9 } = props;
+    const cluster = new DatabaseCluster(this, 'Cluster', {
+      engine: DatabaseClusterEngine.auroraPostgres({ version }),
+      writer: ClusterInstance.serverlessV2('Writer'),
+      readers: Array.from({ length: readers }, (_, index) =>
+        // It keeps the size of the writer, whose place it may have to take at any time.
+        ClusterInstance.serverlessV2(`Reader${index + 1}`, { scaleWithWriter: true }),
+      ),
+      serverlessV2MinCapacity: props.minCapacity ?? 0.5,
+      serverlessV2MaxCapacity: props.maxCapacity ?? 16,
+      vpc: network.vpc,
+      vpcSubnets: { subnets: [...network.subnets] },
+      securityGroups: [servers],
+      defaultDatabaseName: databaseName,
+      credentials: Credentials.fromUsername(MASTER, { ...(encryptionKey && { encryptionKey }) }),
+      manageMasterUserPassword: true,
+      iamAuthentication: true,
+      storageEncrypted: true,
+      ...(encryptionKey && { storageEncryptionKey: encryptionKey, performanceInsightEncryptionKey: encryptionKey }),
+      backup: { retention: Duration.days(35) },
+      copyTagsToSnapshot: true,
+      deleteAutomatedBackups: false,
+      deletionProtection: props.deletionProtection,
+      removalPolicy: props.removalPolicy,
+      autoMinorVersionUpgrade: true,
+      enablePerformanceInsights: true,
+      cloudwatchLogsExports: ['postgresql', 'iam-db-auth-error'],
+      parameters: {
+        'rds.force_ssl': '1',
+        // A statement’s values stay out of the log, also of one that fails or takes long.
+        log_parameter_max_length: '0',
+        log_parameter_max_length_on_error: '0',
+        log_min_duration_statement: '1000',
+        log_lock_waits: '1',
+      },
+    });
+    Validations.of(cluster).acknowledge({
+      id: 'AwsSolutions-RDS11',
+      reason: 'Another port hides nothing from whoever is in the network, and RDS Proxy has the usual one in any case.',
+    });
+    return cluster;
+  }
+}
+
+/** A name of its own in the account and Region, the same as long as the construct keeps its place. */
+const proxyName = (construct: Construct): string =>
+  `${Stack.of(construct).stackName.slice(0, 40)}-${construct.node.addr.slice(-8)}`.toLowerCase();
+
+/** The user whose privileges a function with this use needs. */
+export function userFor({ tokens, artifacts }: ConnectionUse): User {
+  const accesses = [tokens, artifacts].filter((access) => access !== undefined);
+  if (accesses.every((access) => access === 'purge')) return 'oauth_purger';
+  if (tokens === 'write' || accesses.includes('purge')) return 'oauth_writer';
+  return artifacts === undefined ? 'oauth_reader' : 'oauth_checker';
+}
+
+/** https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html */
+const connecting = (scope: Construct, resourceId: string, names: readonly string[]) =>
+  new PolicyStatement({ actions: ['rds-db:connect'], resources: userArns(scope, resourceId, names) });
+
+const userArns = (scope: Construct, resourceId: string, names: readonly string[]) =>
+  names.map((name) =>
+    Stack.of(scope).formatArn({
+      service: 'rds-db',
+      resource: 'dbuser',
+      resourceName: `${resourceId}/${name}`,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    }),
+  );
+
+/** One connection of a function is enough: it serves one event at a time. */
+const onePerFunction = ({ pool }: Pick<DatabaseServer, 'pool'>) => ({
+  ...pool,
+  initialSize: Math.min(pool.initialSize, 1),
+  minIdle: Math.min(pool.minIdle, 1),
+  maxActive: 1,
+});
+
+/** A cluster of {@link AuroraPostgresql}, in this stack or in another. */
+export const auroraPostgresqlConnection = (
+  scope: Construct,
+  settings: DatabaseServer,
+  facts: AuroraPostgresqlFacts,
+  network: Network,
+): StoreConnection => ({
+  facts,
+  network,
+  settingsFor: (use) => ({
+    host: facts.host,
+    port: PORT,
+    database: facts.databaseName,
+    user: userFor(use),
+    password: { iam: true },
+    tls: true,
+    pool: onePerFunction(settings),
+  }),
+  grant(grantee, use) {
+    Grant.addToPrincipal({
+      grantee,
+      actions: ['rds-db:connect'],
+      resourceArns: userArns(scope, facts.proxyId, [userFor(use)]),
+    });
+  },
+});
+
+/** A server that is there, as its configuration says; `network` where functions reach it by its security group. */
+export function importedPostgresqlConnection(
+  scope: Construct,
+  settings: DatabaseServer,
+  network?: Network,
+): StoreConnection {
+  const { password, url } = settings;
+  const user = settings.user ?? decodeURIComponent(parsedUrl(url)?.username ?? '');
+  return {
+    facts: {},
+    ...(network && { network }),
+    settingsFor: () => ({ tls: true, pool: onePerFunction(settings) }),
+    grant(grantee: IGrantable) {
+      if (typeof password !== 'object') return;
+      if ('secretArn' in password) {
+        Grant.addToPrincipal({
+          grantee,
+          actions: ['secretsmanager:GetSecretValue'],
+          resourceArns: [password.secretArn],
+        });
+      }
+      if ('iam' in password) {
+        // The id by which IAM knows the server is not in its address; the user is what bounds the permission.
+        const resourceArns = userArns(scope, '*', [user]);
+        Grant.addToPrincipal({ grantee, actions: ['rds-db:connect'], resourceArns });
+        Validations.of(grantee.grantPrincipal as Role).acknowledge(
+          ...resourceArns.map((arn) => ({
+            id: `AwsSolutions-IAM5[Resource::${arn}]`,
+            reason: 'The id of an imported server is not known; only its user of this name can be connected as.',
+          })),
+        );
+      }
+    },
+  };
+}
+
+/** Lets the functions of the network connect to an imported server. */
+export function allowImportedPostgresql(
+  scope: Construct,
+  id: string,
+  { securityGroup, port = PORT, url }: DatabaseServer,
+  network: PrivateNetwork,
+): void {
+  if (securityGroup === undefined) return;
+  const servers = SecurityGroup.fromSecurityGroupId(scope, id, securityGroup);
+  network.clients.connections.allowTo(servers, Port.tcp(Number(parsedUrl(url)?.port || port)), 'PostgreSQL');
+}

@@ -1,0 +1,243 @@
+import { readFileSync } from 'node:fs';
+import { Annotations, RemovalPolicy } from 'aws-cdk-lib';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import type { Construct } from 'constructs';
+import {
+  type Checked,
+  type ConfigurationInput,
+  parseConfiguration,
+  readConfiguration,
+} from '../functions/config/configuration.ts';
+import { readJson } from '../functions/config/json-text.ts';
+import type { Warning } from '../functions/config/warnings.ts';
+import {
+  AuroraPostgresql,
+  type AuroraPostgresqlFacts,
+  type AuroraPostgresqlProps,
+  allowImportedPostgresql,
+  auroraPostgresqlConnection,
+  auroraPostgresqlFacts,
+  importedPostgresqlConnection,
+} from './aurora-postgresql.ts';
+import { type Connected, ConnectedStores } from './connected-stores.ts';
+import type { Network, StoreConnection } from './connection.ts';
+import {
+  type DeployableConnection,
+  deployableConnections,
+  deploymentWarnings,
+  isCreated,
+  isInNetwork,
+  type UsedDatabase,
+  type UsedTable,
+} from './deployable.ts';
+import {
+  type DynamodbFacts,
+  DynamodbTable,
+  dynamodbConnection,
+  dynamodbFacts,
+  permitTablesOfAccount,
+  type Replicas,
+} from './dynamodb-table.ts';
+import { type KeyGenerations, Keyring, type KeyringFacts, keyringFacts } from './keyring.ts';
+import { functionNetwork, networkFacts, PrivateNetwork, type PrivateNetworkProps } from './network.ts';
+import { Facts, parameterName, publishedFacts } from './parameters.ts';
+import type { IOAuthStores } from './stores.ts';
+
+/** The stores of a deployment, wherever they were created. */
+export interface OAuthStoresLocation {
+  /** Path of oauth-stores.json, or what stands in it. */
+  readonly configuration: string | ConfigurationInput;
+  /** The deployment’s name: its parameters of SSM are named for it. Default: oauth2-stores. */
+  readonly name?: string;
+}
+
+export interface OAuthStoresProps extends OAuthStoresLocation {
+  /**
+   * The generations of the data key, and the one in use. Default: generation 0.
+   *
+   * A key is replaced in three deployments: one that adds a generation, which all functions accept from then on; one that
+   * makes it current; and, when the last token of the former has expired, one that leaves that out.
+   */
+  readonly keys?: KeyGenerations;
+  /**
+   * A customer-managed key for data keys and for what is created. Default: a key of its own for the data keys, and for
+   * tables one that AWS owns.
+   */
+  readonly encryptionKey?: IKey;
+  /** What becomes of tables, databases and keys that are no longer part of their stack. Default: they stay. */
+  readonly removalPolicy?: RemovalPolicy;
+  /** Whether tables and databases refuse to be deleted. Default: true. */
+  readonly deletionProtection?: boolean;
+  /** Tables are kept in other Regions too, strongly consistent. Default: in the stack’s own. */
+  readonly replicas?: Replicas;
+  /** Where databases are, and the functions that use them. Default: a VPC of its own, without a way to the internet. */
+  readonly network?: Omit<PrivateNetworkProps, 'dynamodb'>;
+  /** Of the database servers that are created. */
+  readonly aurora?: Pick<AuroraPostgresqlProps, 'minCapacity' | 'maxCapacity' | 'readers' | 'version' | 'schema'>;
+}
+
+const DEFAULT_NAME = 'oauth2-stores';
+/**
+ * The stores of a configuration: creates the tables and databases that it names and that are not there yet, and the keys;
+ * reaches those that are. What another stack needs to know of them it finds by {@link OAuthStores.fromName}.
+ *
+ * What is created is found again by the name of its cache or database in the configuration. Under another name it is
+ * created anew, empty, and the former stays behind as its removal policy says.
+ *
+ * @throws {ConfigurationError} what cannot be deployed, all faults at once
+ */
+export class OAuthStores extends ConnectedStores {
+  protected readonly connected: readonly Connected[];
+  protected readonly keyring: KeyringFacts;
+
+  /** The stores that an `OAuthStores` of this name created in another stack of the same account and Region. */
+  static fromName(scope: Construct, id: string, location: OAuthStoresLocation): IOAuthStores {
+    return new PublishedStores(scope, id, location);
+  }
+
+  constructor(scope: Construct, id: string, props: OAuthStoresProps) {
+    const { text, configuration, warnings } = read(props.configuration);
+    super(scope, id, { configuration, text });
+    const {
+      name = DEFAULT_NAME,
+      keys = { generations: [0], current: 0 },
+      encryptionKey,
+      removalPolicy = RemovalPolicy.RETAIN,
+      deletionProtection = true,
+      replicas,
+      network,
+      aurora,
+    } = props;
+    const kept = { deletionProtection, removalPolicy, ...(encryptionKey && { encryptionKey }) };
+    const used = deployableConnections(configuration, {
+      name,
+      keys,
+      hasVpc: network?.vpc !== undefined,
+      ...(replicas && { replicas }),
+    });
+    for (const { path, text } of [...warnings, ...deploymentWarnings(configuration), ...removalWarnings(kept)]) {
+      Annotations.of(this).addWarningV2(`oauth2-stores:${path}`, path === '' ? text : `${path}: ${text}`);
+    }
+
+    this.keyring = new Keyring(this, 'Keyring', { ...kept, ...keys, name }).facts;
+    new Facts(this, 'KeyringFacts', parameterName(name, ...KEYRING), this.keyring);
+    if (encryptionKey) permitTablesOfAccount(this, encryptionKey);
+
+    const privateNetwork = once(() => {
+      const dynamodb = used.some(({ section }) => section === 'caches');
+      const created = new PrivateNetwork(this, 'Network', { ...network, dynamodb });
+      new Facts(this, 'NetworkFacts', parameterName(name, ...NETWORK), created.facts);
+      return created;
+    });
+    const publish = <Known extends Readonly<Record<string, string>>>(
+      connection: DeployableConnection,
+      facts: Known,
+    ) => {
+      new Facts(this, `${idOf(connection)} facts`, factsPath(name, connection), facts);
+      return facts;
+    };
+    this.connected = connect(this, used, {
+      table: (connection) => {
+        const { nativeTimeToLive } = connection.settings;
+        const table = { ...kept, nativeTimeToLive, ...(replicas && { replicas }) };
+        return publish(connection, new DynamodbTable(this, idOf(connection), table).facts);
+      },
+      database: (connection) => {
+        const { database } = connection.settings;
+        const cluster = new AuroraPostgresql(this, idOf(connection), {
+          ...aurora,
+          ...kept,
+          network: privateNetwork(),
+          ...(database !== undefined && { databaseName: database }),
+        });
+        return publish(connection, cluster.facts);
+      },
+      network: (connection) => {
+        const { vpc, subnets, clients } = privateNetwork();
+        if (!isCreated(connection)) {
+          allowImportedPostgresql(this, idOf(connection), connection.settings, privateNetwork());
+        }
+        return { vpc, vpcSubnets: { subnets: [...subnets] }, securityGroups: [clients] };
+      },
+    });
+  }
+}
+
+/** Stores that another stack created and published. */
+class PublishedStores extends ConnectedStores {
+  protected readonly connected: readonly Connected[];
+  protected readonly keyring: KeyringFacts;
+
+  constructor(scope: Construct, id: string, { configuration: given, name = DEFAULT_NAME }: OAuthStoresLocation) {
+    const { text, configuration } = read(given);
+    super(scope, id, { configuration, text });
+    const used = deployableConnections(configuration, { name });
+    const published = <Name extends string>(path: string, names: readonly Name[]) => publishedFacts(this, path, names);
+    this.keyring = published(parameterName(name, ...KEYRING), keyringFacts);
+    this.connected = connect(this, used, {
+      table: (connection) => published(factsPath(name, connection), dynamodbFacts),
+      database: (connection) => published(factsPath(name, connection), auroraPostgresqlFacts),
+      network: once(() => functionNetwork(this, 'Network', published(parameterName(name, ...NETWORK), networkFacts))),
+    });
+  }
+}
+
+/** What is known of a table or a database that the deployment creates, and of where functions reach databases. */
+interface Known {
+  table(connection: UsedTable): DynamodbFacts;
+  database(connection: UsedDatabase): AuroraPostgresqlFacts;
+  network(connection: UsedDatabase): Network;
+}
+
+const connect = (scope: Construct, used: readonly DeployableConnection[], known: Known): Connected[] =>
+  used.map((each) => ({ ...each, connection: connectionOf(scope, each, known) }));
+
+function connectionOf(scope: Construct, connection: DeployableConnection, known: Known): StoreConnection {
+  if (connection.section === 'caches') {
+    const { settings } = connection;
+    const { tableName } = settings;
+    return dynamodbConnection(scope, settings, tableName === undefined ? known.table(connection) : { tableName });
+  }
+  const { settings } = connection;
+  if (isCreated(connection)) {
+    return auroraPostgresqlConnection(scope, settings, known.database(connection), known.network(connection));
+  }
+  return importedPostgresqlConnection(scope, settings, isInNetwork(connection) ? known.network(connection) : undefined);
+}
+
+function once<Made extends object>(make: () => Made): () => Made {
+  let made: Made | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+const KEYRING = ['keyring'];
+const NETWORK = ['network'];
+
+/** Changing what is made of the name would replace every table. */
+const idOf = ({ section, name }: DeployableConnection): string => `${section} ${name}`;
+
+const factsPath = (deployment: string, { section, name }: DeployableConnection): string =>
+  parameterName(deployment, section, name);
+
+/** The configuration, and its text without what concerns the local deployment alone, such as its users. */
+function read(given: string | ConfigurationInput): Checked & { readonly text: string } {
+  const file = typeof given === 'string' ? readFileSync(given, 'utf8') : undefined;
+  const checked = file === undefined ? parseConfiguration(given) : readConfiguration(file);
+  const { localDeployment: _, ...deployed } = (file === undefined ? given : readJson(file).json) as ConfigurationInput;
+  return { ...checked, text: JSON.stringify(deployed) };
+}
+
+const removalWarnings = ({
+  removalPolicy,
+  deletionProtection,
+}: Pick<Required<OAuthStoresProps>, 'removalPolicy' | 'deletionProtection'>): Warning[] => [
+  ...(removalPolicy === RemovalPolicy.DESTROY
+    ? [{ path: 'removalPolicy', text: 'with the stack go all tokens, and their keys; leave it out, but for a test' }]
+    : []),
+  ...(deletionProtection
+    ? []
+    : [{ path: 'deletionProtection', text: 'whoever deletes a table deletes all tokens in it; leave it out' }]),
+];

@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Annotations, CustomResource, Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import type { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import type { Role } from 'aws-cdk-lib/aws-iam';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import { Construct } from 'constructs';
+import type { PrivateNetwork } from './network.ts';
+import { Provisioner } from './provisioner.ts';
+import { permitNetwork } from './store-function.ts';
+
+/** Who makes the tables and users of a database: the deployment, or somebody else, whose work it then only checks. */
+export type SchemaApplication = 'automatic' | 'manual';
+
+export interface PostgresqlSchemaProps {
+  readonly network: PrivateNetwork;
+  /** The group of the function that applies the schema. */
+  readonly securityGroup: SecurityGroup;
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  /** The user who owns the tables and may make roles, and the secret with the password. */
+  readonly user: string;
+  readonly secret: ISecret;
+  readonly application: SchemaApplication;
+}
+
+/** Waiting for the server, for others and for locks; the function itself needs seconds. */
+const TIMEOUT = Duration.minutes(10);
+
+/**
+ * Brings the schema of a PostgreSQL server to the version of this package while a deployment is made, and fails the deployment
+ * in words where it cannot. It is looked at again whenever a script has changed. Nothing removes it.
+ */
+export class PostgresqlSchema extends Construct {
+  constructor(scope: Construct, id: string, props: PostgresqlSchemaProps) {
+    super(scope, id);
+    const { network, securityGroup, host, port, database, user, secret, application } = props;
+    const scripts = JSON.stringify(readScripts());
+    const way = network.allowSecrets(securityGroup);
+    const provisioner = new Provisioner(this, 'ApplySchema', {
+      handlerName: 'apply-schema',
+      description: `Applies the schema of ${this.node.path}, or checks it`,
+      engines: ['postgresql'],
+      texts: { 'schema.json': scripts },
+      timeout: TIMEOUT,
+      network: {
+        vpc: network.vpc,
+        vpcSubnets: { subnets: [...network.subnets] },
+        securityGroups: [securityGroup],
+      },
+    });
+    secret.grantRead(provisioner.handler);
+    const role = provisioner.handler.role as Role;
+    permitNetwork(role);
+    Validations.of(role).acknowledge({
+      id: 'AwsSolutions-IAM5[Resource::*]',
+      reason:
+        'Network interfaces cannot be named before they are there; the function’s own code may not use these actions.',
+    });
+    if (application === 'manual') {
+      Annotations.of(this).addWarningV2(
+        `oauth2-stores:${this.node.path}`,
+        `the schema is left to you: before functions use the database, and before each deployment of a newer version, run what "oauth2-stores schema" prints, with --roles, by psql as ${user}; a deployment over a schema that is too old fails`,
+      );
+    }
+    const resource = new CustomResource(this, 'Version', {
+      serviceToken: provisioner.serviceToken,
+      resourceType: 'Custom::PostgresqlSchema',
+      serviceTimeout: TIMEOUT.plus(Duration.minutes(2)),
+      removalPolicy: RemovalPolicy.RETAIN,
+      properties: {
+        host,
+        port,
+        database,
+        user,
+        secretArn: secret.secretArn,
+        application,
+        scripts: createHash('sha256').update(scripts).digest('hex'),
+      },
+    });
+    resource.node.addDependency(provisioner, securityGroup, ...way);
+  }
+}
+
+/** The scripts of sql/postgresql by their path there. */
+function readScripts(): Record<string, string> {
+  const folder = fileURLToPath(new URL('../sql/postgresql/', import.meta.url));
+  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.sql'));
+  return Object.fromEntries(paths.toSorted().map((path) => [path, readFileSync(join(folder, path), 'utf8')]));
+}

@@ -1,0 +1,2 @@
+export { OAuthAuthorizer } from './oauth-authorizer.ts';
+export { OAuthStores } from './oauth-stores.ts';
