@@ -24,6 +24,8 @@ export type AuthorizerResult =
   | APIGatewaySimpleAuthorizerWithContextResult<AuthorizerContext>;
 
 export interface AuthorizedRequest extends Carrier {
+  /** What the access log calls it; a TOKEN event does not say. */
+  readonly id: string | undefined;
   /** Method and resource as they are configured; a TOKEN event names the path itself. */
   readonly route: string;
   readonly method: string;
@@ -37,6 +39,7 @@ export function requestOf(event: AuthorizerEvent): AuthorizedRequest {
   if (event.type === 'TOKEN') {
     const [, , method = '', ...path] = event.methodArn.split('/');
     return {
+      id: undefined,
       route: `${method} /${path.join('/')}`,
       header: (name) => (name === 'authorization' ? [event.authorizationToken] : []),
       query: () => [],
@@ -47,8 +50,9 @@ export function requestOf(event: AuthorizerEvent): AuthorizedRequest {
   }
   if ('routeArn' in event) {
     const query = new URLSearchParams(event.rawQueryString);
-    const { http, domainName, stage } = event.requestContext;
+    const { http, domainName, stage, requestId } = event.requestContext;
     return {
+      id: requestId,
       route: event.routeKey,
       method: http.method,
       target: httpTarget(event.rawPath, domainName, stage),
@@ -60,6 +64,7 @@ export function requestOf(event: AuthorizerEvent): AuthorizedRequest {
   // A REST API hands headers on as the client wrote them.
   const headers = Object.entries(event.multiValueHeaders ?? {});
   return {
+    id: event.requestContext.requestId,
     route: event.requestContext.routeKey ?? `${event.httpMethod} ${event.resource}`,
     header: (name) => headers.flatMap(([key, values]) => (key.toLowerCase() === name ? (values ?? []) : [])),
     query: (name) => event.multiValueQueryStringParameters?.[name] ?? [],

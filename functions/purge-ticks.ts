@@ -7,7 +7,7 @@ export interface PurgeEvent {
   readonly intervalSeconds?: number;
   /** What to purge. Absent: every store. */
   readonly stores?: readonly { readonly kind: string; readonly name: string }[];
-  /** When the rule was due, ISO 8601. Absent: now. */
+  /** When the rule was due, ISO 8601. Absent, or not a time: now. */
   readonly time?: string;
 }
 
@@ -17,7 +17,8 @@ export interface PurgeEvent {
  * into the minute: over any time each of them exactly once, however the minutes are shared out among calls.
  */
 export function ticksOf({ intervalSeconds = MINUTE, time }: PurgeEvent, now: number): readonly number[] {
-  const due = time === undefined ? now : Math.floor(Date.parse(time) / 1000);
+  const said = Math.floor(Date.parse(time ?? '') / 1000);
+  const due = Number.isNaN(said) ? now : said;
   if (intervalSeconds % MINUTE === 0) return [due];
   const minute = due - (due % MINUTE);
   const first = Math.ceil(minute / intervalSeconds);

@@ -55,7 +55,7 @@ export const createAuthorizer = (
         return resultOf(event, { isAuthorized: true, principalId: subject ?? clientId, context }, everyRoute);
       }
       const { status, error, description, challenge, reason } = access;
-      log('info', 'access refused', { status, reason });
+      log('info', 'access refused', { status, reason, request: request.id });
       const words = { status: `${status}`, error, error_description: description, www_authenticate: challenge };
       const context = { ...words, ...nonce };
       return resultOf(event, { isAuthorized: false, principalId: 'nobody', context }, everyRoute);

@@ -199,4 +199,11 @@ describe('purge at an interval that is not whole minutes', () => {
   it.each([60, 120, 5400])('of %i seconds, whole minutes, runs once, when it is due', (intervalSeconds) => {
     expect(ticksOf({ intervalSeconds, time: isoOf(START + 7) }, START + 9)).toEqual([START + 7]);
   });
+
+  it('takes a time that cannot be read as now', () => {
+    for (const time of ['', '<aws.scheduler.scheduled-time>']) {
+      expect(ticksOf({ intervalSeconds: 60, time }, START + 9)).toEqual([START + 9]);
+      expect(ticksOf({ intervalSeconds: 45, time }, START + 9)).toEqual(ticksOf({ intervalSeconds: 45 }, START + 9));
+    }
+  });
 });
