@@ -1,4 +1,5 @@
 import { AwsClient, AwsV4Signer } from 'aws4fetch';
+import { keyContext } from './config/keys.ts';
 import { InputError, StoreError } from './domain/errors.ts';
 import type { Server } from './open-stores.ts';
 
@@ -92,12 +93,6 @@ function passwordIn(secret: string): string {
     return secret;
   }
 }
-
-/** What the wrapped keys are bound to (https://docs.aws.amazon.com/kms/latest/developerguide/encrypt_context.html). */
-export const keyContext = (generation: number): Record<string, string> => ({
-  purpose: 'oauth2-stores keys',
-  generation: `${generation}`,
-});
 
 /** The data key that KMS wrapped as `wrapped`, base64. */
 export async function unwrapKey(generation: number, wrapped: string): Promise<Buffer> {

@@ -24,6 +24,13 @@ export async function readKeyring(text: string): Promise<Keyring> {
   return createKeyring([...known, ...(await Promise.all(unwrapped))], current);
 }
 
+const refused = (): never => {
+  throw new InputError('the keyring', 'not given to this function', 'a function that does not only purge');
+};
+
+/** For the purge, which needs no keys and is therefore given none. */
+export const noKeyring: Keyring = { current: -1, generations: [], has: () => false, mac: refused, sealKey: refused };
+
 type Keys = Readonly<Record<string, unknown>>;
 
 function keysIn(text: string): { current: number; keys: Keys; wrapped: Keys } {

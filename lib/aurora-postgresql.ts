@@ -1,4 +1,4 @@
-import { ArnFormat, Duration, type RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { ArnFormat, Duration, type RemovalPolicy, Stack, Token, Validations } from 'aws-cdk-lib';
 import { Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { Grant, type IGrantable, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -62,7 +62,8 @@ export type AuroraPostgresqlFacts = Readonly<Record<(typeof auroraPostgresqlFact
  * replaced every week by RDS.
  */
 export class AuroraPostgresql extends Construct {
-  readonly facts: AuroraPostgresqlFacts;
+  /** `proxyName` is for alarms. */
+  readonly facts: AuroraPostgresqlFacts & { readonly proxyName: string };
   readonly cluster: DatabaseCluster;
   readonly proxy: DatabaseProxy;
 
@@ -96,7 +97,7 @@ export class AuroraPostgresql extends Construct {
     this.proxy.node.addDependency(role);
     const { secret } = this.cluster;
     if (!secret) throw new Error(`${this.node.path}: the cluster has no secret of its master user`);
-    const applied = new PostgresqlSchema(this, 'Schema', {
+    new PostgresqlSchema(this, 'Schema', {
       network,
       securityGroup: schemas,
       host: this.cluster.clusterEndpoint.hostname,
@@ -105,23 +106,29 @@ export class AuroraPostgresql extends Construct {
       user: MASTER,
       secret,
       application: schema,
+      after: [this.cluster, servers],
     });
-    applied.node.addDependency(this.cluster, servers);
     this.facts = {
       host: this.proxy.endpoint,
       databaseName,
       proxyId: Stack.of(this).splitArn(this.proxy.dbProxyArn, ArnFormat.COLON_RESOURCE_NAME).resourceName ?? '',
+      proxyName: this.proxy.dbProxyName,
     };
   }
 
   private createCluster(props: AuroraPostgresqlProps, databaseName: string, servers: SecurityGroup): DatabaseCluster {
     const { network, encryptionKey, readers = 1, version = AuroraPostgresEngineVersion.VER_17_9 } = props;
+    // CDK warns where an instance does not say what its cluster says.
+    const insights = {
+      enablePerformanceInsights: true,
+      ...(encryptionKey && { performanceInsightEncryptionKey: encryptionKey }),
+    };
     const cluster = new DatabaseCluster(this, 'Cluster', {
       engine: DatabaseClusterEngine.auroraPostgres({ version }),
-      writer: ClusterInstance.serverlessV2('Writer'),
+      writer: ClusterInstance.serverlessV2('Writer', insights),
       readers: Array.from({ length: readers }, (_, index) =>
         // It keeps the size of the writer, whose place it may have to take at any time.
-        ClusterInstance.serverlessV2(`Reader${index + 1}`, { scaleWithWriter: true }),
+        ClusterInstance.serverlessV2(`Reader${index + 1}`, { scaleWithWriter: true, ...insights }),
       ),
       serverlessV2MinCapacity: props.minCapacity ?? 0.5,
       serverlessV2MaxCapacity: props.maxCapacity ?? 16,
@@ -133,14 +140,14 @@ export class AuroraPostgresql extends Construct {
       manageMasterUserPassword: true,
       iamAuthentication: true,
       storageEncrypted: true,
-      ...(encryptionKey && { storageEncryptionKey: encryptionKey, performanceInsightEncryptionKey: encryptionKey }),
+      ...(encryptionKey && { storageEncryptionKey: encryptionKey }),
       backup: { retention: Duration.days(35) },
       copyTagsToSnapshot: true,
       deleteAutomatedBackups: false,
       deletionProtection: props.deletionProtection,
       removalPolicy: props.removalPolicy,
       autoMinorVersionUpgrade: true,
-      enablePerformanceInsights: true,
+      ...insights,
       cloudwatchLogsExports: ['postgresql', 'iam-db-auth-error'],
       parameters: {
         'rds.force_ssl': '1',
@@ -161,7 +168,7 @@ export class AuroraPostgresql extends Construct {
 
 /** A name of its own in the account and Region, the same as long as the construct keeps its place. */
 const proxyName = (construct: Construct): string =>
-  `${Stack.of(construct).stackName.slice(0, 40)}-${construct.node.addr.slice(-8)}`.toLowerCase();
+  `${Stack.of(construct).stackName.slice(0, 40).replace(/-+$/, '')}-${construct.node.addr.slice(-8)}`.toLowerCase();
 
 /** The user whose privileges a function with this use needs. */
 export function userFor({ tokens, artifacts }: ConnectionUse): User {
@@ -243,14 +250,14 @@ export function importedPostgresqlConnection(
       }
       if ('iam' in password) {
         // The id by which IAM knows the server is not in its address; the user is what bounds the permission.
-        const resourceArns = userArns(scope, '*', [user]);
-        Grant.addToPrincipal({ grantee, actions: ['rds-db:connect'], resourceArns });
-        Validations.of(grantee.grantPrincipal as Role).acknowledge(
-          ...resourceArns.map((arn) => ({
-            id: `AwsSolutions-IAM5[Resource::${arn}]`,
-            reason: 'The id of an imported server is not known; only its user of this name can be connected as.',
-          })),
-        );
+        Grant.addToPrincipal({ grantee, actions: ['rds-db:connect'], resourceArns: userArns(scope, '*', [user]) });
+        const { partition, region, account } = Stack.of(scope);
+        const shown = (value: string, pseudo: string) => (Token.isUnresolved(value) ? `<AWS::${pseudo}>` : value);
+        const place = [shown(partition, 'Partition'), 'rds-db', shown(region, 'Region'), shown(account, 'AccountId')];
+        Validations.of(grantee.grantPrincipal as Role).acknowledge({
+          id: `AwsSolutions-IAM5[Resource::arn:${place.join(':')}:dbuser:*/${user}]`,
+          reason: 'The id of an imported server is not known; only its user of this name can be connected as.',
+        });
       }
     },
   };

@@ -22,16 +22,17 @@ const OTHER_ENVIRONMENT_BYTES = 4 * 260 + 768;
 /** The most of a name that is known only when it is deployed. */
 const UNKNOWN_BYTES = 100;
 
-export type Connected = Pick<DeployableConnection, 'section' | 'name' | 'kinds'> & {
-  readonly connection: StoreConnection;
-};
+export interface Connected extends Pick<DeployableConnection, 'section' | 'name' | 'kinds'> {
+  /** Asked for only where it is used: CloudFormation warns of a parameter that nothing refers to. */
+  connection(): StoreConnection;
+}
 
 /** Stores whose connections and keys are known: created in this stack, or published by another one. */
 export abstract class ConnectedStores extends Construct implements IOAuthStores {
   readonly configuration: Configuration;
   readonly configurationText: string;
   protected abstract readonly connected: readonly Connected[];
-  protected abstract readonly keyring: KeyringFacts;
+  protected abstract readonly keyring: () => KeyringFacts;
 
   constructor(
     scope: Construct,
@@ -44,8 +45,8 @@ export abstract class ConnectedStores extends Construct implements IOAuthStores 
   }
 
   networkFor(use: StoreUse = this.everyUse()): Network {
-    // There is one network, and what is in it needs no other.
-    return this.connectionsIn(use).find(({ connection }) => connection.network)?.connection.network ?? {};
+    const networks = this.connectionsIn(use).flatMap(({ connection }) => connection().network ?? []);
+    return networks[0] ?? {}; // of which there is one
   }
 
   grantAccess(fn: LambdaFunction, use: StoreUse = this.everyUse()): void {
@@ -57,14 +58,14 @@ export abstract class ConnectedStores extends Construct implements IOAuthStores 
     const connections: Record<string, Record<string, object>> = {};
     for (const { section, name, kinds, connection } of this.connectionsIn(use)) {
       const used = connectionUse(use, kinds);
-      connections[section] = { ...connections[section], [name]: connection.settingsFor(used) };
-      connection.grant(fn, used);
+      connections[section] = { ...connections[section], [name]: connection().settingsFor(used) };
+      connection().grant(fn, used);
     }
     this.assertFits(connections);
     fn.addEnvironment(environment.connections.variable, Stack.of(this).toJsonString(connections));
     if (Object.values(use).some((access) => access !== 'purge')) {
-      fn.addEnvironment(environment.keyring.variable, this.keyring.keys);
-      grantUnwrapping(fn, this.keyring);
+      fn.addEnvironment(environment.keyring.variable, this.keyring().keys);
+      grantUnwrapping(fn, this.keyring());
     }
     if (fn instanceof StoreFunction) return; // whose code has the configuration beside it
     const layer = this.configurationLayer();

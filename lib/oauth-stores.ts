@@ -88,7 +88,7 @@ const DEFAULT_NAME = 'oauth2-stores';
  */
 export class OAuthStores extends ConnectedStores {
   protected readonly connected: readonly Connected[];
-  protected readonly keyring: KeyringFacts;
+  protected readonly keyring: () => KeyringFacts;
 
   /** The stores that an `OAuthStores` of this name created in another stack of the same account and Region. */
   static fromName(scope: Construct, id: string, location: OAuthStoresLocation): IOAuthStores {
@@ -119,8 +119,9 @@ export class OAuthStores extends ConnectedStores {
       Annotations.of(this).addWarningV2(`oauth2-stores:${path}`, path === '' ? text : `${path}: ${text}`);
     }
 
-    this.keyring = new Keyring(this, 'Keyring', { ...kept, ...keys, name }).facts;
-    new Facts(this, 'KeyringFacts', parameterName(name, ...KEYRING), this.keyring);
+    const keyring = new Keyring(this, 'Keyring', { ...kept, ...keys, name }).facts;
+    new Facts(this, 'KeyringFacts', parameterName(name, ...KEYRING), keyring);
+    this.keyring = () => keyring;
     if (encryptionKey) permitTablesOfAccount(this, encryptionKey);
 
     const privateNetwork = once(() => {
@@ -160,20 +161,21 @@ export class OAuthStores extends ConnectedStores {
         return { vpc, vpcSubnets: { subnets: [...subnets] }, securityGroups: [clients] };
       },
     });
+    for (const { connection } of this.connected) connection();
   }
 }
 
 /** Stores that another stack created and published. */
 class PublishedStores extends ConnectedStores {
   protected readonly connected: readonly Connected[];
-  protected readonly keyring: KeyringFacts;
+  protected readonly keyring: () => KeyringFacts;
 
   constructor(scope: Construct, id: string, { configuration: given, name = DEFAULT_NAME }: OAuthStoresLocation) {
     const { text, configuration } = read(given);
     super(scope, id, { configuration, text });
     const used = deployableConnections(configuration, { name });
     const published = <Name extends string>(path: string, names: readonly Name[]) => publishedFacts(this, path, names);
-    this.keyring = published(parameterName(name, ...KEYRING), keyringFacts);
+    this.keyring = once(() => published(parameterName(name, ...KEYRING), keyringFacts));
     this.connected = connect(this, used, {
       table: (connection) => published(factsPath(name, connection), dynamodbFacts),
       database: (connection) => published(factsPath(name, connection), auroraPostgresqlFacts),
@@ -190,7 +192,7 @@ interface Known {
 }
 
 const connect = (scope: Construct, used: readonly DeployableConnection[], known: Known): Connected[] =>
-  used.map((each) => ({ ...each, connection: connectionOf(scope, each, known) }));
+  used.map((each) => ({ ...each, connection: once(() => connectionOf(scope, each, known)) }));
 
 function connectionOf(scope: Construct, connection: DeployableConnection, known: Known): StoreConnection {
   if (connection.section === 'caches') {

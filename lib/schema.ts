@@ -6,7 +6,7 @@ import { Annotations, CustomResource, Duration, RemovalPolicy, Validations } fro
 import type { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import type { Role } from 'aws-cdk-lib/aws-iam';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
-import { Construct } from 'constructs';
+import { Construct, type IDependable } from 'constructs';
 import type { PrivateNetwork } from './network.ts';
 import { Provisioner } from './provisioner.ts';
 import { permitNetwork } from './store-function.ts';
@@ -25,6 +25,8 @@ export interface PostgresqlSchemaProps {
   readonly user: string;
   readonly secret: ISecret;
   readonly application: SchemaApplication;
+  /** The server, and the ways to it. */
+  readonly after: readonly IDependable[];
 }
 
 /** Waiting for the server, for others and for locks; the function itself needs seconds. */
@@ -37,7 +39,7 @@ const TIMEOUT = Duration.minutes(10);
 export class PostgresqlSchema extends Construct {
   constructor(scope: Construct, id: string, props: PostgresqlSchemaProps) {
     super(scope, id);
-    const { network, securityGroup, host, port, database, user, secret, application } = props;
+    const { network, securityGroup, host, port, database, user, secret, application, after } = props;
     const scripts = JSON.stringify(readScripts());
     const way = network.allowSecrets(securityGroup);
     const provisioner = new Provisioner(this, 'ApplySchema', {
@@ -81,7 +83,7 @@ export class PostgresqlSchema extends Construct {
         scripts: createHash('sha256').update(scripts).digest('hex'),
       },
     });
-    resource.node.addDependency(provisioner, securityGroup, ...way);
+    resource.node.addDependency(provisioner, securityGroup, ...way, ...after);
   }
 }
 

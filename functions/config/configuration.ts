@@ -10,6 +10,9 @@ import { type Warning, warningsOf } from './warnings.ts';
 
 type Sections = v.InferOutput<typeof sections>;
 
+/** oauth-stores.json as its author writes it. */
+export type ConfigurationInput = v.InferInput<typeof sections>;
+
 /** oauth-stores.json as the program reads it: every default filled in, every reference known to lead somewhere. */
 export type Configuration = ReturnType<typeof complete>;
 

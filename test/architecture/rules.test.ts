@@ -6,7 +6,7 @@ import type { SourceFile } from './module.ts';
 import { type Rule, rules } from './rules.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const notOurs = new Set(['node_modules', 'dist', 'coverage', '.git', '.data', '.engines']);
+const notOurs = new Set(['node_modules', 'dist', 'bundles', 'cdk.out', 'coverage', '.git', '.data', '.engines']);
 
 const repository: readonly SourceFile[] = globSync(['**/*', '**/.*', '**/.*/**'], {
   cwd: root,

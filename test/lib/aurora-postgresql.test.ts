@@ -4,6 +4,7 @@ import { App, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import { Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
 import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, it } from 'vitest';
@@ -189,16 +190,18 @@ describe('the network', () => {
     const stack = new Stack(new App(), 'There');
     const vpc = (id: string, subnetIds: string[]) =>
       Vpc.fromVpcAttributes(stack, id, {
-        vpcId: 'vpc-1',
+        vpcId: 'vpc-0123456789abcdef0',
         availabilityZones: ['eu-central-1a', 'eu-central-1b'].slice(0, subnetIds.length),
         isolatedSubnetIds: subnetIds,
         isolatedSubnetRouteTableIds: subnetIds.map((each) => `rtb-${each}`),
       });
-    expect(() => new PrivateNetwork(stack, 'Narrow', { vpc: vpc('One', ['subnet-1']) })).toThrow(
+    expect(() => new PrivateNetwork(stack, 'Narrow', { vpc: vpc('One', ['subnet-0123456789abcdef1']) })).toThrow(
       'vpc: 1 private subnets; accepted: at least two in different Availability Zones, as Aurora and RDS Proxy need',
     );
-    const there = new PrivateNetwork(stack, 'Wide', { vpc: vpc('Two', ['subnet-1', 'subnet-2']) });
-    expect(stack.resolve(there.facts.subnetIds)).toBe('subnet-1,subnet-2');
+    const there = new PrivateNetwork(stack, 'Wide', {
+      vpc: vpc('Two', ['subnet-0123456789abcdef1', 'subnet-0123456789abcdef2']),
+    });
+    expect(stack.resolve(there.facts.subnetIds)).toBe('subnet-0123456789abcdef1,subnet-0123456789abcdef2');
     expect(there.allowSecrets(there.clients)).toEqual([there.clients]);
     const within = Template.fromStack(stack);
     within.resourceCountIs('AWS::EC2::VPCEndpoint', 0);
@@ -368,6 +371,14 @@ it('cdk-nag and CloudFormation’s own validation find nothing', () => {
     network: new PrivateNetwork(stack, 'Network', { dynamodb: true }),
     ...kept,
   });
+  const token = new Role(stack, 'Token', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+  const iam = settingsOf({ host: 'db.example', database: 'oauth', user: 'app', password: { iam: true } });
+  new AuroraPostgresql(stack, 'Keyed', {
+    network: new PrivateNetwork(stack, 'Other'),
+    ...kept,
+    encryptionKey: new Key(stack, 'Key', { enableKeyRotation: true }),
+  });
+  importedPostgresqlConnection(stack, iam).grant(token, { tokens: 'read' });
   Validations.of(checked).addPlugins(new AwsSolutionsChecks(checked));
   expect(() => checked.synth()).not.toThrow();
 });

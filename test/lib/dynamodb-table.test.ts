@@ -3,6 +3,7 @@ import { Match, Template } from 'aws-cdk-lib/assertions';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { describe, expect, it } from 'vitest';
+import { PURGE_ATTRIBUTES } from '../../functions/stores/dynamodb/purge.ts';
 import type { ConnectionUse } from '../../lib/connection.ts';
 import {
   DynamodbTable,
@@ -131,7 +132,7 @@ describe('a function may', () => {
   });
 
   it('see no more of an item than its key and when it may go, to purge', () => {
-    const attributes = { 'dynamodb:Attributes': ['p', 'k', 'l'] };
+    const attributes = { 'dynamodb:Attributes': PURGE_ATTRIBUTES };
     expect(permittedFor({ tokens: 'purge' }).map(({ Condition }) => Condition)).toEqual([
       undefined,
       { 'ForAllValues:StringEquals': attributes, StringEquals: { 'dynamodb:Select': 'SPECIFIC_ATTRIBUTES' } },

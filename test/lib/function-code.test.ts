@@ -68,9 +68,12 @@ describe('the code of a function', () => {
     for (const word of Object.values(drivers)) expect(holds(folder, word)).toBe(true);
   });
 
-  it('of an authorizer is small: at most 350 kB with DynamoDB, 250 kB with PostgreSQL', () => {
+  it('of an authorizer is small: at most 350 kB with DynamoDB, 250 kB with PostgreSQL and no certificates of RDS', () => {
+    // Those are read by a function that reaches a server without a proxy.
     const bytes = (engine: Engine) =>
-      filesIn(folderOf('authorizer', [engine])).reduce((sum, file) => sum + statSync(file).size, 0);
+      filesIn(folderOf('authorizer', [engine]))
+        .filter((file) => !file.includes('authorities'))
+        .reduce((sum, file) => sum + statSync(file).size, 0);
     expect(bytes('dynamodb')).toBeLessThanOrEqual(350_000);
     expect(bytes('postgresql')).toBeLessThanOrEqual(250_000);
   });

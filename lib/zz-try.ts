@@ -1,2 +1,0 @@
-export { OAuthAuthorizer } from './oauth-authorizer.ts';
-export { OAuthStores } from './oauth-stores.ts';
