@@ -1,6 +1,7 @@
 import type Provider from 'oidc-provider';
 import type { Adapter, AdapterFactory } from 'oidc-provider';
 import { seconds } from '../functions/domain/clock.ts';
+import { InputError } from '../functions/domain/errors.ts';
 import { revocationRetention } from '../functions/domain/issuing.ts';
 import { grantIdOfCode } from '../functions/domain/token.ts';
 import type { Stores } from '../functions/open-stores.ts';
@@ -19,6 +20,21 @@ export interface AdapterOptions {
   /** The provider's setting of this name, in seconds. Default, there and here: 15. */
   readonly clockTolerance?: number;
 }
+
+/** Everything of the provider but codes and tokens. */
+const artifactModels = [
+  'BackchannelAuthenticationRequest',
+  'Client',
+  'DeviceCode',
+  'Grant',
+  'InitialAccessToken',
+  'Interaction',
+  'PreAuthorizedCode',
+  'PushedAuthorizationRequest',
+  'RegistrationAccessToken',
+  'ReplayDetection',
+  'Session',
+];
 
 /** What `new Provider(issuer, { adapter })` takes. */
 export type OidcProviderAdapter = AdapterFactory & {
@@ -81,7 +97,9 @@ export function createAdapter(
       case 'RefreshToken':
         return createRefreshTokenModel(parts);
       default:
-        return createArtifactModel(model, parts);
+        if (artifactModels.includes(model)) return createArtifactModel(model, parts);
+        // The provider tells its class's name, which a minifier shortens: a code would be kept like a session.
+        throw new InputError('model', 'none of oidc-provider', 'the names of its classes; bundle with keepNames');
     }
   };
   return Object.assign(adapter, { install: (provider: Provider) => install(provider, parts) });

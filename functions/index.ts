@@ -2,6 +2,7 @@
 export { type Checked, type Configuration, parseConfiguration, readConfiguration } from './config/configuration.ts';
 export { ConfigurationError, type Fault } from './config/faults.ts';
 export type { StoreKind } from './config/functions.ts';
+export { fromEnvironment } from './deployed.ts';
 export {
   type CodeDeployment,
   type CodeRequest,

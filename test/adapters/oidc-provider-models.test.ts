@@ -30,6 +30,10 @@ describe.each([
   });
   afterAll(() => engine.close());
 
+  it('are known by their names alone: those of a minified provider are refused', () => {
+    for (const name of ['a', 'class', '', 'Token']) expect(() => model(name)).toThrow(/keepNames/);
+  });
+
   const now = () => Math.floor(all.tokens.clock() / 1000);
   const times = (lifetime: number) => ({ iat: now(), exp: now() + lifetime });
   const granted = () => ({ clientId: 'app', accountId: 'alice', grantId: fresh('grant'), ...times(60) });
