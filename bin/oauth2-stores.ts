@@ -6,7 +6,7 @@ import { explain } from './commands/failure.ts';
 import { type ListOptions, list } from './commands/list.ts';
 import { type PurgeOptions, purge } from './commands/purge.ts';
 import { type RevokeOptions, revoke } from './commands/revoke.ts';
-import { schema } from './commands/schema.ts';
+import { type SchemaOptions, schema } from './commands/schema.ts';
 import { withSelector } from './commands/selector.ts';
 import { testConnection } from './commands/test-connection.ts';
 
@@ -32,10 +32,12 @@ program
   .description('make a secret for a client, and the digest that the configuration has of it')
   .action(clientSecret);
 
-command('schema', 'print the scripts that make the tables of a database, or apply them')
+command('schema', 'print the scripts that make the tables of a database, or apply those that are missing')
   .argument('<name>', 'a database, or a store that is kept in one')
-  .option('--apply', 'apply them')
-  .action((name: string, options: Options<{ apply?: true }>) => schema(configurationOf(options), name, options));
+  .option('--apply', 'apply them: all to a new database, and to an older one its upgrades')
+  .option('--roles', 'also those that make the users of the database, by a user who may make roles')
+  .option('--from <version>', 'print the upgrades from this version of oauth-server', whole(1, 1000))
+  .action((name: string, options: Options<SchemaOptions>) => schema(configurationOf(options), name, options));
 
 command('test-connection', 'say whether the stores can be reached, and if not, what is wrong')
   .argument('[name...]', 'connections, or stores that use them; without, every connection')

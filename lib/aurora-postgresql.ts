@@ -62,8 +62,7 @@ export type AuroraPostgresqlFacts = Readonly<Record<(typeof auroraPostgresqlFact
  * replaced every week by RDS.
  */
 export class AuroraPostgresql extends Construct {
-  /** `proxyName` is for alarms. */
-  readonly facts: AuroraPostgresqlFacts & { readonly proxyName: string };
+  readonly facts: AuroraPostgresqlFacts;
   readonly cluster: DatabaseCluster;
   readonly proxy: DatabaseProxy;
 
@@ -112,7 +111,6 @@ export class AuroraPostgresql extends Construct {
       host: this.proxy.endpoint,
       databaseName,
       proxyId: Stack.of(this).splitArn(this.proxy.dbProxyArn, ArnFormat.COLON_RESOURCE_NAME).resourceName ?? '',
-      proxyName: this.proxy.dbProxyName,
     };
   }
 

@@ -32,6 +32,11 @@ export interface PrivateNetworkProps {
   readonly cidr?: string;
   /** Whether functions in it use DynamoDB too. Default: no. */
   readonly dynamodb?: boolean;
+  /**
+   * The prefix list of DynamoDB in the Region, pl-…: the addresses that functions may speak to for it (`aws ec2
+   * describe-managed-prefix-lists`). Default: any, of which no route of a new VPC leads to others.
+   */
+  readonly dynamodbPrefixList?: string;
 }
 
 /** What functions in another stack need to know of it, as text. */
@@ -68,7 +73,7 @@ export class PrivateNetwork extends Construct {
       this.endpoints = this.securityGroup('Endpoints', 'Endpoints of AWS services');
       this.clients.connections.allowTo(this.endpoints, Port.HTTPS, 'Endpoints of AWS services');
       this.addEndpoint('Kms', InterfaceVpcEndpointAwsService.KMS, 'kms:Decrypt', this.subnets);
-      if (props.dynamodb) this.addDynamodb(this.vpc);
+      if (props.dynamodb) this.addDynamodb(this.vpc, props.dynamodbPrefixList);
     }
     this.facts = {
       subnetIds: Fn.join(
@@ -149,11 +154,12 @@ export class PrivateNetwork extends Construct {
     return endpoint;
   }
 
-  private addDynamodb(vpc: IVpc): void {
+  private addDynamodb(vpc: IVpc, prefixList: string | undefined): void {
     const endpoint = vpc.addGatewayEndpoint('DynamoDb', { service: GatewayVpcEndpointAwsService.DYNAMODB });
     endpoint.addToPolicy(this.ofThisAccount('dynamodb:*'));
-    // Which addresses these are differs from Region to Region. No route leads to any others.
-    this.clients.addEgressRule(Peer.anyIpv4(), Port.HTTPS, 'The gateway endpoint of DynamoDB');
+    // Which list that is differs from Region to Region, and is not known when a template is made.
+    const peer = prefixList === undefined ? Peer.anyIpv4() : Peer.prefixList(prefixList);
+    this.clients.addEgressRule(peer, Port.HTTPS, 'The gateway endpoint of DynamoDB');
   }
 
   private ofThisAccount(action: string): PolicyStatement {

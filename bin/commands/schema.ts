@@ -1,13 +1,25 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import type { Configuration } from '../../functions/config/configuration.ts';
 import { systemClock } from '../../functions/domain/clock.ts';
 import { postgresqlSettings } from '../../functions/open-stores.ts';
 import { applySchema, createEngine } from '../../functions/stores/postgresql.ts';
+import { packagedScripts, scriptsFrom } from '../../functions/stores/postgresql-schema.ts';
 import { checkAddress, connectionNamed, dataDirectory } from './connections.ts';
 import { withEmbedded } from './stores.ts';
 
-/** Prints the scripts that make the tables of a database, or applies them: any number of times. */
-export async function schema(configuration: Configuration, name: string, { apply = false }): Promise<void> {
+export interface SchemaOptions {
+  readonly apply?: boolean;
+  /** The users of the database too. */
+  readonly roles?: boolean;
+  /** The version of oauth-server that is there: what leads from it to the newest. */
+  readonly from?: number;
+}
+
+/**
+ * Prints the scripts that make the tables of a database or upgrade them, or applies what is missing: any number of times.
+ */
+export async function schema(configuration: Configuration, name: string, options: SchemaOptions): Promise<void> {
+  const { apply = false, roles = false, from } = options;
   const connection = connectionNamed(configuration, name);
   const { engine, database } = connection;
   if (engine !== 'postgresql' || !database) {
@@ -15,18 +27,21 @@ export async function schema(configuration: Configuration, name: string, { apply
       engine === 'memory' ? `"${name}" is in memory: it has no schema` : `no schema for the engine ${engine} yet`,
     );
   }
+  if (roles && database.embedded) throw new Error(`"${name}" is embedded: it has one user`);
   if (!apply) {
-    for (const script of ['oauth-server', 'oauth-client']) {
-      process.stdout.write(readFileSync(new URL(`../../sql/${engine}/${script}.sql`, import.meta.url)));
-    }
+    const scripts = await packagedScripts();
+    const wanted =
+      from === undefined ? ['oauth-server.sql', 'oauth-client.sql'] : scriptsFrom(scripts, 'oauth-server', from);
+    for (const path of [...wanted, ...(roles ? ['oauth-roles.sql'] : [])]) process.stdout.write(scripts[path] ?? '');
     return;
   }
+  if (from !== undefined) throw new Error('--from is for printing: what is applied goes by the version that is there');
   checkAddress(connection);
   if (database.embedded) mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
   await withEmbedded(connection, 'new', async () => {
     const settings = await postgresqlSettings(connection.name, database, { dataDirectory });
     // An embedded database is given its schema whenever it is opened.
-    await (database.embedded ? (await createEngine(settings, systemClock)).close() : applySchema(settings));
+    await (database.embedded ? (await createEngine(settings, systemClock)).close() : applySchema(settings, { roles }));
   });
   console.log(`the schema is applied to "${connection.name}"`);
 }

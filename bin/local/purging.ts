@@ -1,6 +1,7 @@
 import type { Configuration } from '../../functions/config/configuration.ts';
 import { storeSections } from '../../functions/config/rules.ts';
 import { createPurge } from '../../functions/handlers/purge.ts';
+import type { PurgeEvent } from '../../functions/purge-ticks.ts';
 import type { Runtime } from '../../functions/runtime.ts';
 
 /** The time that a run has, as a deployed function has its timeout. */
@@ -8,16 +9,16 @@ const TIME_LIMIT_MS = 60_000;
 
 /** Purges every store at its interval, one run at a time. What it gives ends that, after the runs under way. */
 export function startPurging(runtime: Runtime): () => Promise<void> {
-  const rules = intervalsOf(runtime.configuration).map((interval) => {
-    const purge = createPurge({ ...runtime, configuration: storesPurgedEvery(interval, runtime.configuration) });
+  const purge = createPurge(runtime);
+  const rules = Object.entries(storesByInterval(runtime.configuration)).map(([interval, stores]) => {
     let run: Promise<unknown> | undefined;
     const timer = setInterval(() => {
-      run ??= purge({}, { getRemainingTimeInMillis: () => TIME_LIMIT_MS })
+      run ??= purge({ stores }, { getRemainingTimeInMillis: () => TIME_LIMIT_MS })
         .catch(() => {}) // it has reported the failure itself; the next run tries again
         .finally(() => {
           run = undefined;
         });
-    }, interval * 1000);
+    }, Number(interval) * 1000);
     return { timer, underWay: () => run };
   });
   return async () => {
@@ -26,20 +27,17 @@ export function startPurging(runtime: Runtime): () => Promise<void> {
   };
 }
 
-const intervalsOf = (configuration: Configuration) => [
-  ...new Set(
-    storeSections.flatMap((section) =>
-      Object.values(configuration[section]).map(({ purgeExpiredTokensEvery }) => purgeExpiredTokensEvery),
-    ),
-  ),
-];
-
-const storesPurgedEvery = (interval: number, configuration: Configuration): Configuration => {
-  const due = storeSections.map((section) => [
-    section,
-    Object.fromEntries(
-      Object.entries(configuration[section]).filter(([, store]) => store.purgeExpiredTokensEvery === interval),
-    ),
-  ]);
-  return { ...configuration, ...Object.fromEntries(due) };
+const storesByInterval = (configuration: Configuration): Record<string, NonNullable<PurgeEvent['stores']>> => {
+  const stores = storeSections.flatMap((kind) =>
+    Object.entries(configuration[kind]).map(([name, { purgeExpiredTokensEvery }]) => ({
+      interval: purgeExpiredTokensEvery,
+      store: { kind, name },
+    })),
+  );
+  return Object.fromEntries(
+    [...Map.groupBy(stores, ({ interval }) => interval)].map(([interval, due]) => [
+      interval,
+      due.map(({ store }) => store),
+    ]),
+  );
 };

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { connectionOf, type PostgresqlSettings } from './postgresql.ts';
+import { contentsOf, packagedScripts } from './postgresql-schema.ts';
 
 // Whether a server can be worked with, and if not, what is wrong, in words for whoever has to mend it.
 
@@ -24,7 +24,7 @@ interface Place {
 /** Connects once and looks whether everything is there that the stores need of these components. Nothing is changed. */
 export async function diagnose(settings: PostgresqlSettings, components: readonly Component[]): Promise<Diagnosis> {
   const { default: pg } = await import('pg');
-  const connection = connectionOf(settings);
+  const connection = await connectionOf(settings);
   const waitMs = connection.connectionTimeoutMillis;
   const client = new pg.Client({ ...connection, query_timeout: waitMs });
   const { host, port, user = '', database = '' } = client;
@@ -55,8 +55,9 @@ export async function examine(
   if (Number(number) < OLDEST) return { fault: `${server} is PostgreSQL ${version}: 13 or newer is needed` };
   if (reads_only)
     return { fault: `${server} takes no writes: it is a replica, or default_transaction_read_only is on` };
+  const scripts = await packagedScripts();
   for (const component of components) {
-    const { tables, version: expected } = await scriptOf(component);
+    const { tables, version: expected } = contentsOf(scripts[`${component}.sql`] ?? '', component);
     const there = await query('SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL', [
       tables,
     ]);
@@ -79,8 +80,10 @@ export async function examine(
     const applied = await query('SELECT version FROM oauth_schema WHERE component = $1', [component]);
     const found = applied.rows[0]?.version;
     if (found !== expected) {
+      const upgrade =
+        Number(found) < expected ? `; apply sql/postgresql/upgrades/${component}-${Number(found) + 1}.sql` : '';
       return {
-        fault: `the schema ${component} is of ${found === undefined ? 'no' : `the wrong`} version${found === undefined ? '' : ` ${found}`}: ${expected} is needed`,
+        fault: `the schema ${component} is of ${found === undefined ? 'no' : `the wrong`} version${found === undefined ? '' : ` ${found}`}: ${expected} is needed${upgrade}`,
       };
     }
   }
@@ -89,13 +92,6 @@ export async function examine(
 
 const without = (names: readonly string[], rows: readonly Record<string, unknown>[]) =>
   names.filter((name) => !rows.some((row) => row.name === name));
-
-/** What a script makes, as it stands in it. */
-async function scriptOf(component: Component): Promise<{ tables: string[]; version: number }> {
-  const text = await readFile(new URL(`../../sql/postgresql/${component}.sql`, import.meta.url), 'utf8');
-  const tables = [...text.matchAll(/^CREATE TABLE IF NOT EXISTS (\w+)/gm)].map(([, name]) => String(name));
-  return { tables, version: Number(/VALUES \('[a-z-]+', (\d+)\)/.exec(text)?.[1]) };
-}
 
 interface DriverError {
   readonly code?: string;

@@ -315,10 +315,29 @@ const purge = (table: string, due: string) => `
 DELETE FROM ${table} WHERE ctid = ANY (ARRAY(
   SELECT ctid FROM ${table} WHERE ${due} <= :now::bigint ORDER BY ${due} LIMIT :limit::bigint FOR UPDATE SKIP LOCKED)) RETURNING 1`;
 
+const ARTIFACT_DUE = 'COALESCE(retain_until, expires_at)';
+
 export const purgeAccessTokens = purge('access_token', 'expires_at');
 export const purgeGrants = purge('oauth_grant', 'retain_until');
 export const purgeForeignTokens = purge('foreign_token', 'retain_until');
 export const purgeRevocations = purge('revocation', 'retain_until');
 export const purgeCodes = purge('authorization_code', 'retain_until');
-export const purgeArtifacts = purge('artifact', 'COALESCE(retain_until, expires_at)');
+export const purgeArtifacts = purge('artifact', ARTIFACT_DUE);
 export const purgeClientTokens = purge('client_access_token', 'expires_at');
+
+// What is due, a row for each table: read off the index that the purge goes by, no further than `most`.
+const due = (table: string, column: string) => `
+SELECT count(*) AS records, min(due) AS oldest FROM (
+  SELECT ${column} AS due FROM ${table} WHERE ${column} <= :now::bigint ORDER BY ${column} LIMIT :most::bigint) AS counted`;
+
+export const backlog = {
+  accessTokens: [
+    due('access_token', 'expires_at'),
+    due('oauth_grant', 'retain_until'),
+    due('foreign_token', 'retain_until'),
+    due('revocation', 'retain_until'),
+  ].join(' UNION ALL'),
+  authorizationCodes: due('authorization_code', 'retain_until'),
+  artifacts: due('artifact', ARTIFACT_DUE),
+  clientAccessTokens: due('client_access_token', 'expires_at'),
+};

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import type { PeerCertificate } from 'node:tls';
-import type { Clock } from '../domain/clock.ts';
+import { type Clock, systemClock } from '../domain/clock.ts';
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
 import type { Engine } from '../domain/ports.ts';
 import { execution, type Prepared } from './postgresql-prepared.ts';
+import type { Component, Scripts, Session } from './postgresql-schema.ts';
 import * as statements from './postgresql-statements.ts';
 import { createSqlEngine, type Row } from './sql.ts';
 
@@ -21,7 +21,10 @@ export interface PostgresqlSettings {
   readonly user?: string;
   /** A function is asked for every new connection: an IAM token lives 15 minutes. */
   readonly password?: string | (() => string | Promise<string>);
-  /** TLS, verified against `ca` (PEM) and `servername`, or else the host; `false` only on a loopback. */
+  /**
+   * TLS, verified against `ca` (PEM) and `servername`, or else the host; `false` only on a loopback. Without `ca`: the
+   * authorities of Amazon RDS for a server of theirs, and the common ones for others.
+   */
   readonly tls?:
     | false
     | { readonly ca?: string; readonly cert?: string; readonly key?: string; readonly servername?: string };
@@ -55,37 +58,101 @@ export async function createEngine(settings: PostgresqlSettings, clock: Clock): 
   return createSqlEngine(statements, run, clock, driver.close);
 }
 
-/** Applies `oauth-server.sql` and `oauth-client.sql` to a server: any number of times, by any number of callers at once. */
-export async function applySchema(settings: PostgresqlSettings): Promise<void> {
-  const driver = await server(settings);
+/** How a schema is applied, or looked at. */
+export interface SchemaOptions {
+  /** Whether the users of `oauth-roles.sql` belong to it; whoever applies it must then be allowed to make roles. */
+  readonly roles?: boolean;
+  /** Default: those of this package. */
+  readonly scripts?: Scripts;
+  readonly clock?: Clock;
+  /** Milliseconds that it may wait for locks and for others who apply it. */
+  readonly withinMs?: number;
+}
+
+/**
+ * Brings the schema of a server to the version of the scripts: any number of times, by any number of callers at once, beside
+ * traffic (`updateSchema`). Gives the paths of the scripts that it ran.
+ *
+ * @throws {StoreError} `unsupported`: a newer version, tables of somebody else, a privilege is missing; `timeout`
+ */
+export async function applySchema(settings: PostgresqlSettings, options: SchemaOptions = {}): Promise<string[]> {
+  const { clock = systemClock, withinMs = 60_000 } = options;
+  const patience = { clock, untilMs: clock() + withinMs };
+  const { updateSchema } = await import('./postgresql-schema.ts');
+  return withSessions(settings, withinMs, 2, async ([worker, keeper]) =>
+    updateSchema({ worker, keeper }, await scriptsOf(options), partsOf(options), patience),
+  );
+}
+
+/** Paths of the scripts that are missing in the schema of a server. Nothing is changed. */
+export async function findMissingScripts(settings: PostgresqlSettings, options: SchemaOptions = {}): Promise<string[]> {
+  const { missingScripts } = await import('./postgresql-schema.ts');
+  return withSessions(settings, options.withinMs ?? 60_000, 1, async ([session]) => {
+    const scripts = await scriptsOf(options);
+    const missing: string[] = [];
+    for (const part of partsOf(options)) missing.push(...(await missingScripts(session, scripts, part)));
+    return missing;
+  });
+}
+
+const scriptsOf = async ({ scripts }: SchemaOptions) =>
+  scripts ?? (await import('./postgresql-schema.ts')).packagedScripts();
+
+const partsOf = ({ roles = false }: SchemaOptions): Component[] => [
+  'oauth-server',
+  'oauth-client',
+  ...(roles ? (['oauth-roles'] as const) : []),
+];
+
+/** Connections of their own, beside no pool. */
+async function withSessions<T>(
+  settings: PostgresqlSettings,
+  withinMs: number,
+  count: 1 | 2,
+  work: (sessions: [Session, Session]) => Promise<T>,
+): Promise<T> {
+  const { default: pg } = await import('pg');
+  const connection = await connectionOf(settings);
+  const clients = Array.from(
+    { length: count },
+    () => new pg.Client({ ...connection, keepAlive: true, statement_timeout: withinMs }),
+  );
+  const sessions = clients.map((client) => {
+    client.on('error', () => {}); // the query under way fails with the same
+    return {
+      query: async (text: string) => (await client.query<Row>(text)).rows,
+      script: async (text: string) => {
+        await client.query(text);
+      },
+    };
+  });
   try {
-    await runScripts(driver);
+    for (const client of clients) await client.connect();
+    return await work(sessions as [Session, Session]);
   } catch (cause) {
     throw storeError(cause);
   } finally {
-    await driver.close();
-  }
-}
-
-async function runScripts(driver: Driver): Promise<void> {
-  for (const script of ['oauth-server.sql', 'oauth-client.sql']) {
-    const text = await readFile(new URL(`../../sql/postgresql/${script}`, import.meta.url), 'utf8');
-    // One transaction under one lock: two deployments at once wait for each other.
-    await driver.script(`BEGIN; SELECT pg_advisory_xact_lock(7267093219450); ${text} COMMIT;`);
+    await Promise.all(clients.map((client) => client.end().catch(() => {})));
   }
 }
 
 interface Driver {
   query(statement: Prepared, values: unknown[]): Promise<Row[]>;
-  script(text: string): Promise<void>;
   close(): Promise<void>;
 }
 
 const INT8 = 20;
 
+/** The Region of a server of Amazon RDS or Aurora. A proxy of theirs is none: common authorities sign its certificate. */
+const regionOf = (host = '') => /^(?!.*\.proxy-).+\.([a-z0-9-]+)\.rds\.amazonaws\.com$/.exec(host)?.[1];
+
 /** How a connection is made, in the driver's words. */
-export function connectionOf(settings: PostgresqlSettings) {
+export async function connectionOf(settings: PostgresqlSettings) {
   const { connectionString, host, port, database, user, password, tls, pool } = settings;
+  const region = regionOf(host);
+  const authorities = tls &&
+    tls.ca === undefined &&
+    region !== undefined && { ca: (await import('./postgresql-authorities.ts')).rdsAuthorities(region) };
   // The driver puts the host in the place of `servername`, so the name is compared here; by a module that is there by
   // then, and that a function without TLS need not load.
   const { servername, ...certificates } = tls || {};
@@ -95,7 +162,7 @@ export function connectionOf(settings: PostgresqlSettings) {
   };
   return {
     ...{ connectionString, host, port, database, user, password },
-    ...(tls && { ssl: { ...certificates, ...checkName, rejectUnauthorized: true } }),
+    ...(tls && { ssl: { ...authorities, ...certificates, ...checkName, rejectUnauthorized: true } }),
     connectionTimeoutMillis: pool?.maxWaitMs ?? 10_000,
   };
 }
@@ -104,7 +171,7 @@ async function server(settings: PostgresqlSettings): Promise<Driver> {
   const { default: pg } = await import('pg');
   const { maxActive = 8, idleEvictionMs = 10_000, statementTimeoutMs = 10_000 } = settings.pool ?? {};
   const pool = new pg.Pool({
-    ...connectionOf(settings),
+    ...(await connectionOf(settings)),
     max: maxActive,
     idleTimeoutMillis: idleEvictionMs,
     query_timeout: statementTimeoutMs,
@@ -116,9 +183,6 @@ async function server(settings: PostgresqlSettings): Promise<Driver> {
   pool.on('error', () => {});
   return {
     query: async (statement, values) => (await pool.query<Row>(execution(statement, values, parserOf))).rows,
-    script: async (text) => {
-      await pool.query(text);
-    },
     close: () => pool.end(),
   };
 }
@@ -126,15 +190,19 @@ async function server(settings: PostgresqlSettings): Promise<Driver> {
 async function embedded(directory: string): Promise<Driver> {
   const { PGlite } = await import('@electric-sql/pglite');
   const database = await PGlite.create(directory, { parsers: { [INT8]: Number } });
-  const driver: Driver = {
-    query: async ({ text }, values) => (await database.query<Row>(text, values)).rows,
-    script: async (text) => {
+  const worker = {
+    query: async (text: string) => (await database.query<Row>(text)).rows,
+    script: async (text: string) => {
       await database.exec(text);
     },
+  };
+  const { updateSchema } = await import('./postgresql-schema.ts');
+  // One process, one session: there is nobody to wait for.
+  await updateSchema({ worker }, await scriptsOf({}), partsOf({}), { clock: systemClock, untilMs: 0 });
+  return {
+    query: async ({ text }, values) => (await database.query<Row>(text, values)).rows,
     close: () => database.close(),
   };
-  await runScripts(driver);
-  return driver;
 }
 
 /** `:name` becomes `$1`, `$2`, …: the same name, the same number. */

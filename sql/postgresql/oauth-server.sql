@@ -1,6 +1,7 @@
 -- oauth2-stores: authorization codes, access tokens and refresh tokens, and what an authorization server keeps beside them
 -- PostgreSQL 13 or newer, Aurora PostgreSQL. Run it with: psql -v ON_ERROR_STOP=1 -f oauth-server.sql
 -- Can be run again at any time. Times are epoch seconds; digests, identifiers and records are bytes.
+-- It makes version 2, and leaves an older one as it is: upgrades/ leads from there to here.
 
 CREATE TABLE IF NOT EXISTS oauth_schema (
   component   text    NOT NULL,
@@ -32,7 +33,7 @@ CREATE TABLE IF NOT EXISTS oauth_grant (
   retired_digest           bytea,
   successor                bytea,
   CONSTRAINT oauth_grant_pk PRIMARY KEY (grant_id)
-) WITH (fillfactor = 85);
+) WITH (fillfactor = 75);
 
 CREATE INDEX IF NOT EXISTS oauth_grant_subject ON oauth_grant (subject) WHERE subject IS NOT NULL;
 -- By the minute: equal keys share one entry, and a page of a client's grants never sorts more than a minute of them.
@@ -108,4 +109,4 @@ CREATE INDEX IF NOT EXISTS artifact_user_code ON artifact (kind, user_code) WHER
 CREATE INDEX IF NOT EXISTS artifact_consent ON artifact (consent_id) WHERE consent_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS artifact_retain ON artifact ((COALESCE(retain_until, expires_at)));
 
-INSERT INTO oauth_schema (component, version) VALUES ('oauth-server', 1) ON CONFLICT (component) DO NOTHING;
+INSERT INTO oauth_schema (component, version) VALUES ('oauth-server', 2) ON CONFLICT (component) DO NOTHING;

@@ -282,6 +282,24 @@ describe('schema', () => {
     }
   });
 
+  it('prints the users of the database too, and what leads from an older version to the newest', async () => {
+    const { stdout } = await run(['schema', 'elsewhere', '--roles']);
+    expect(stdout).toMatch(/CREATE TABLE IF NOT EXISTS oauth_grant \([\s\S]+CREATE ROLE %I LOGIN/);
+    const upgrade = await run(['schema', 'elsewhere', '--from', '1']);
+    expect(upgrade.stdout).toMatch(/^-- oauth2-stores: version 2 of oauth-server, from version 1/);
+    expect(upgrade.stdout).not.toContain('CREATE');
+    expect(await run(['schema', 'elsewhere', '--from', '2'])).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(await run(['schema', 'elsewhere', '--from', '3'])).toEqual(
+      fault(
+        'the schema oauth-server is of version 3, and this package knows 2: it was upgraded by a newer package, so use that one',
+      ),
+    );
+    expect(await run(['schema', 'embedded', '--roles'])).toEqual(fault('"embedded" is embedded: it has one user'));
+    expect(await run(['schema', 'elsewhere', '--apply', '--from', '1'])).toEqual(
+      fault('--from is for printing: what is applied goes by the version that is there'),
+    );
+  });
+
   it('applies them, and makes an embedded database where there is none', async () => {
     write('new.json', { databases: { fresh: { engine: 'postgresql', embedded: true } } });
     expect(await run(['schema', 'fresh', '--apply', '--config', 'new.json'])).toEqual({

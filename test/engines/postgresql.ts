@@ -115,7 +115,12 @@ const attach = async (url: string): Promise<Server> => {
 export const postgresql: Engine = {
   name: 'postgresql',
   versions: Object.keys(findPrograms),
-  tests: ['test/adapters/oidc-provider.test.ts', 'test/local/start.test.ts', 'test/local/deployment.test.ts'],
+  tests: [
+    'test/stores/postgresql-schema.test.ts',
+    'test/adapters/oidc-provider.test.ts',
+    'test/local/start.test.ts',
+    'test/local/deployment.test.ts',
+  ],
   start: startPostgresql,
   attach,
 };

@@ -211,7 +211,16 @@ describe('the network', () => {
   it('has a gateway to DynamoDB where functions use it too', () => {
     const stack = new Stack(new App(), 'Both');
     new PrivateNetwork(stack, 'Network', { dynamodb: true, availabilityZones: ['a', 'b', 'c'] });
+    new PrivateNetwork(stack, 'Listed', { dynamodb: true, dynamodbPrefixList: 'pl-0123456789abcdef0' });
     const within = Template.fromStack(stack);
+    const groups: Json[] = Object.values(within.findResources('AWS::EC2::SecurityGroup'));
+    const rules: Json[] = Object.values(within.findResources('AWS::EC2::SecurityGroupEgress'));
+    const addresses = groups.flatMap(({ Properties }) =>
+      Properties.SecurityGroupEgress.map(({ CidrIp }: Json) => CidrIp),
+    );
+    const lists = rules.flatMap(({ Properties }) => Properties.DestinationPrefixListId ?? []);
+    expect(addresses.filter((address) => address !== '127.0.0.1/32')).toEqual(['0.0.0.0/0']);
+    expect(lists).toEqual(['pl-0123456789abcdef0']);
     within.hasResourceProperties('AWS::EC2::VPCEndpoint', {
       VpcEndpointType: 'Gateway',
       RouteTableIds: Match.arrayEquals([Match.anyValue(), Match.anyValue(), Match.anyValue()]),

@@ -208,8 +208,8 @@ describe('the local deployment', () => {
     const before = purges().length;
     await vi.waitFor(() => expect(purges().length).toBeGreaterThan(before + 1), { timeout: 20_000 });
     for (const line of purges().slice(before)) {
-      expect(line).toContain('"accessTokenStores"');
-      expect(line).not.toContain('"artifactStores"');
+      expect(line).toContain('"accessTokenStores.');
+      expect(line).not.toContain('"artifactStores.');
     }
   });
 

@@ -104,7 +104,7 @@ const harness: Harness = {
     purgeBatch: 1000,
     // A purge: one statement for each of its tables; the foreign tokens' count with the grants. A revocation by selector:
     // its mark, a look at the writes under way, and a statement for each thousand grants.
-    roundTrips: { 'accessTokens.purgeExpired': 4, 'accessTokens.revokeBy': 3 },
+    roundTrips: { 'accessTokens.purgeExpired': 5, 'accessTokens.revokeBy': 3 },
   },
   outage: {
     ...storage.outage,
