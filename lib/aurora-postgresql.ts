@@ -50,7 +50,7 @@ const users = ['oauth_reader', 'oauth_checker', 'oauth_writer', 'oauth_purger'] 
 type User = (typeof users)[number];
 
 /** What a function needs to know of a cluster, as text that can cross stacks. */
-export const auroraPostgresqlFacts = ['host', 'databaseName', 'proxyId'] as const;
+export const auroraPostgresqlFacts = ['host', 'databaseName', 'proxyId', 'proxyName'] as const;
 export type AuroraPostgresqlFacts = Readonly<Record<(typeof auroraPostgresqlFacts)[number], string>>;
 
 /**
@@ -111,6 +111,7 @@ export class AuroraPostgresql extends Construct {
       host: this.proxy.endpoint,
       databaseName,
       proxyId: Stack.of(this).splitArn(this.proxy.dbProxyArn, ArnFormat.COLON_RESOURCE_NAME).resourceName ?? '',
+      proxyName: this.proxy.dbProxyName,
     };
   }
 
@@ -207,6 +208,9 @@ export const auroraPostgresqlConnection = (
 ): StoreConnection => ({
   facts,
   network,
+  get watched() {
+    return { proxyName: facts.proxyName };
+  },
   settingsFor: (use) => ({
     host: facts.host,
     port: PORT,

@@ -9,7 +9,7 @@ import { environment } from '../functions/config/environment.ts';
 import { ConfigurationError } from '../functions/config/faults.ts';
 import type { StoreUse } from '../functions/config/functions.ts';
 import { storeSections } from '../functions/config/rules.ts';
-import { connectionUse, type Network, type StoreConnection } from './connection.ts';
+import { connectionUse, type Network, type StoreConnection, type Watched } from './connection.ts';
 import type { DeployableConnection } from './deployable.ts';
 import { grantUnwrapping, type KeyringFacts } from './keyring.ts';
 import { StoreFunction } from './store-function.ts';
@@ -42,6 +42,15 @@ export abstract class ConnectedStores extends Construct implements IOAuthStores 
     super(scope, id);
     this.configuration = configuration;
     this.configurationText = text;
+  }
+
+  watched(): Readonly<Record<string, Watched>> {
+    return Object.fromEntries(
+      this.connected.flatMap(({ name, connection }) => {
+        const { watched } = connection();
+        return watched ? [[name, watched]] : [];
+      }),
+    );
   }
 
   networkFor(use: StoreUse = this.everyUse()): Network {

@@ -17,11 +17,16 @@ export type Network = Pick<FunctionOptions, 'vpc' | 'vpcSubnets' | 'securityGrou
  */
 export type ConnectionFacts = Readonly<Record<string, string>>;
 
+/** What CloudWatch knows a server by. */
+export type Watched = { readonly tableName: string } | { readonly proxyName: string };
+
 /** A cache, database or cluster that functions can be given access to. */
 export interface StoreConnection {
   readonly facts: ConnectionFacts;
   /** Absent: it is reached from anywhere. */
   readonly network?: Network;
+  /** Absent: it has no metrics of AWS. */
+  readonly watched?: Watched;
   /** Settings that are laid over those of the configuration, for a function with this use. */
   settingsFor(use: ConnectionUse): Readonly<Record<string, unknown>>;
   /** Permits this use and nothing beyond it. */

@@ -115,6 +115,7 @@ export function dynamodbConnection(
   });
   return {
     facts: { tableName },
+    watched: { tableName },
     settingsFor: () => ({ tableName }),
     grant(grantee, { tokens, artifacts }) {
       // One table holds both: what is permitted with the one is with the other.

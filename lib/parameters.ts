@@ -25,12 +25,21 @@ export class Facts extends Construct {
   }
 }
 
-/** Facts that another stack publishes: CloudFormation reads them anew for each deployment of this one. */
+/**
+ * Facts that another stack publishes: CloudFormation reads them anew for each deployment of this one. Each is asked for only
+ * where it is used, since CloudFormation warns of a parameter that nothing refers to.
+ */
 export const publishedFacts = <Name extends string>(
   scope: Construct,
   path: string,
   names: readonly Name[],
 ): Readonly<Record<Name, string>> =>
-  Object.fromEntries(
-    names.map((name) => [name, StringParameter.valueForStringParameter(scope, `${path}/${name}`)]),
+  Object.defineProperties(
+    {},
+    Object.fromEntries(
+      names.map((name) => [
+        name,
+        { enumerable: true, get: () => StringParameter.valueForStringParameter(scope, `${path}/${name}`) },
+      ]),
+    ),
   ) as Record<Name, string>;

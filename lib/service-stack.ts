@@ -1,6 +1,6 @@
 import { Stack, type StackProps, Tags } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { Monitoring, type MonitoringProps } from './monitoring.ts';
+import { type MonitoredDatabase, Monitoring, type MonitoringProps } from './monitoring.ts';
 import { OAuthAuthorizer } from './oauth-authorizer.ts';
 import { OAuthStores, type OAuthStoresLocation } from './oauth-stores.ts';
 import { Facts, parameterName } from './parameters.ts';
@@ -55,9 +55,11 @@ export class ServiceStack extends Stack {
     const functions = [...this.api.functions.values(), ...(this.authorizer ? [this.authorizer.function] : [])];
     this.monitoring = new Monitoring(this, 'Monitoring', {
       configuration: this.stores.configuration,
+      namespace: name,
       functions: Object.fromEntries(functions.map((fn) => [fn.handlerName, fn])),
       purge: this.purge,
       apis: { store: this.api.stage },
+      ...watchedIn(this.stores),
       logs: {
         functions: [...functions, ...this.purge.runs.map((run) => run.function)].map(({ logGroup }) => logGroup),
         access: [this.api.accessLogs],
@@ -66,4 +68,15 @@ export class ServiceStack extends Stack {
     });
     Tags.of(this).add('oauth2-stores', name);
   }
+}
+
+/** The tables and databases of the stores, as {@link Monitoring} takes them. */
+function watchedIn(stores: IOAuthStores): Pick<Required<MonitoringProps>, 'tables' | 'databases'> {
+  const tables: Record<string, string> = {};
+  const databases: Record<string, MonitoredDatabase> = {};
+  for (const [name, watched] of Object.entries(stores.watched())) {
+    if ('tableName' in watched) tables[name] = watched.tableName;
+    else databases[name] = watched;
+  }
+  return { tables, databases };
 }

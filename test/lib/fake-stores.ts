@@ -25,6 +25,10 @@ export class FakeStores extends Construct implements IOAuthStores {
     this.network = network;
   }
 
+  watched(): ReturnType<IOAuthStores['watched']> {
+    return { table: { tableName: 't' }, database: { proxyName: 'p' } };
+  }
+
   networkFor(): Network {
     return this.network;
   }

@@ -44,6 +44,20 @@ describe('the stateless part of a deployment', () => {
     expect(kept).toEqual([]);
   });
 
+  it('watches the tables and databases of its stores', () => {
+    const { template: both } = synthesized({
+      configuration: {
+        ...configuration,
+        clientAccessTokenStores: { received: { storeIn: 'database', database: 'db' } },
+        databases: { db: { engine: 'postgresql' } },
+      },
+    });
+    const alarms = Object.values(both.findResources('AWS::CloudWatch::Alarm')).map(({ Properties }) => Properties);
+    const watched = (metric: string) => JSON.stringify(alarms.filter(({ MetricName }) => MetricName === metric));
+    expect(watched('ThrottledRequests') + watched('ReadThrottleEvents')).toContain('tableName');
+    expect(watched('DatabaseConnectionsBorrowLatency')).toContain('proxyName');
+  });
+
   it('is tied to other stacks by parameters alone', () => {
     expect(JSON.stringify(template.toJSON())).not.toContain('Fn::ImportValue');
     expect(Object.values(template.findOutputs('*')).filter(({ Export }) => Export)).toEqual([]);

@@ -118,6 +118,7 @@ describe('the stack of what is kept', () => {
       '/oauth2-stores/databases/oauth_db/databaseName',
       '/oauth2-stores/databases/oauth_db/host',
       '/oauth2-stores/databases/oauth_db/proxyId',
+      '/oauth2-stores/databases/oauth_db/proxyName',
       '/oauth2-stores/keyring/keyArn',
       '/oauth2-stores/keyring/keys',
       '/oauth2-stores/network/clientGroupId',
