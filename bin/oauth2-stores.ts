@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-import { InvalidArgumentError, program } from 'commander';
+import { type Command, InvalidArgumentError, program } from 'commander';
 import { clientSecret } from './commands/client-secret.ts';
 import { configurationFile, readFrom, whichConfiguration } from './commands/configuration.ts';
+import { connectionsOf } from './commands/deployment.ts';
 import { explain } from './commands/failure.ts';
 import { type ListOptions, list } from './commands/list.ts';
 import { type PurgeOptions, purge } from './commands/purge.ts';
@@ -24,8 +25,14 @@ program
 
 const command = (name: string, description: string) =>
   program.command(name).description(description).option('-c, --config <file>', whichConfiguration, configurationFile);
-const configurationOf = ({ config }: { config: string }) => readFrom(config).configuration;
-type Options<Of = object> = Of & { config: string };
+const deployable = (command: Command) =>
+  command.option('--deployment <name>', 'the deployment that the stores are of, whose tables and servers AWS knows');
+const configurationOf = async ({ config, deployment }: Options) => {
+  const { configuration } = readFrom(config);
+  if (deployment === undefined) return configuration;
+  return readFrom(config, await connectionsOf(deployment, configuration)).configuration;
+};
+type Options<Of = object> = Of & { config: string; deployment?: string };
 
 program
   .command('client-secret')
@@ -37,30 +44,34 @@ command('schema', 'print the scripts that make the tables of a database, or appl
   .option('--apply', 'apply them: all to a new database, and to an older one its upgrades')
   .option('--roles', 'also those that make the users of the database, by a user who may make roles')
   .option('--from <version>', 'print the upgrades from this version of oauth-server', whole(1, 1000))
-  .action((name: string, options: Options<SchemaOptions>) => schema(configurationOf(options), name, options));
+  .action(async (name: string, options: Options<SchemaOptions>) =>
+    schema(await configurationOf(options), name, options),
+  );
 
-command('test-connection', 'say whether the stores can be reached, and if not, what is wrong')
+deployable(command('test-connection', 'say whether the stores can be reached, and if not, what is wrong'))
   .argument('[name...]', 'connections, or stores that use them; without, every connection')
-  .action((names: string[], options: Options) => testConnection(configurationOf(options), names));
+  .action(async (names: string[], options: Options) => testConnection(await configurationOf(options), names));
 
-command('purge', 'remove what has expired')
+deployable(command('purge', 'remove what has expired'))
   .argument('[store...]', 'stores; without, every store')
   .option('--limit <records>', 'the most that is removed from each store; without, its own limit', whole(1, 1_000_000))
   .option('--seconds <seconds>', 'how long all of it may take', whole(1, 86_400))
-  .action((names: string[], options: Options<PurgeOptions>) => purge(configurationOf(options), names, options));
+  .action(async (names: string[], options: Options<PurgeOptions>) =>
+    purge(await configurationOf(options), names, options),
+  );
 
-withSelector(command('list', 'list grants with their tokens, also those that have ended'))
+withSelector(deployable(command('list', 'list grants with their tokens, also those that have ended')))
   .option('--store <name>', 'the access token store, where there are several')
   .option('--limit <grants>', 'the most grants that are listed', whole(1, 1000), 20)
   .option('--after <place>', 'where the page before ended')
   .option('--json', 'as JSON')
-  .action((options: Options<ListOptions>) => list(configurationOf(options), options));
+  .action(async (options: Options<ListOptions>) => list(await configurationOf(options), options));
 
-withSelector(command('revoke', 'end grants with all of their tokens'))
+withSelector(deployable(command('revoke', 'end grants with all of their tokens')))
   .option('--grant <id>', 'one grant')
   .option('--store <name>', 'the access token store, where there are several')
   .option('--yes', 'do not ask')
-  .action((options: Options<RevokeOptions>) => revoke(configurationOf(options), options));
+  .action(async (options: Options<RevokeOptions>) => revoke(await configurationOf(options), options));
 
 // Whoever reads the output may stop early, as `head` does.
 process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));

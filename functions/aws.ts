@@ -13,7 +13,11 @@ const RETRIES = 2;
 const variable = (name: string): string => {
   const value = process.env[name];
   if (value) return value;
-  throw new InputError(`environment variable ${name}`, 'not set', 'what AWS Lambda sets it to');
+  throw new InputError(
+    `environment variable ${name}`,
+    'not set',
+    'what AWS Lambda sets it to, or `aws configure export-credentials --format env` prints',
+  );
 };
 
 const credentials = () => ({

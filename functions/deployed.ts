@@ -6,7 +6,8 @@ import { systemClock } from './domain/clock.ts';
 import { noKeyring, readKeyring } from './keys.ts';
 import { failureFields, standardLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
-import { type OpenOptions, openStores } from './open-stores.ts';
+import { openStores } from './open-stores.ts';
+import { passwordFromAws } from './password-from-aws.ts';
 import { configuredClients, type Invocation, type Runtime } from './runtime.ts';
 
 /**
@@ -54,7 +55,7 @@ export async function fromEnvironment(useIn?: (configuration: Configuration) => 
   const stores = await openStores(configuration, {
     keyring,
     observe,
-    password,
+    password: passwordFromAws,
     ...(use && { kinds: Object.keys(use) as StoreKind[] }),
   });
   return {
@@ -71,9 +72,3 @@ export async function fromEnvironment(useIn?: (configuration: Configuration) => 
     log,
   };
 }
-
-/** A token of IAM or a secret's password, asked for every new connection, so that a rotated one is noticed. */
-const password: NonNullable<OpenOptions['password']> = async (reference) => {
-  const { databaseToken, secretPassword } = await import('./aws.ts');
-  return 'secretArn' in reference ? secretPassword(reference.secretArn) : databaseToken(reference);
-};

@@ -40,3 +40,4 @@ export { type RefreshOutcome, type RefreshRequest, refreshTokens } from './domai
 export { scopesSuffice } from './domain/scope.ts';
 export { type GrantId, grantIdOfCode, mint, newGrantId, type Proof, prove, type TokenKind } from './domain/token.ts';
 export { type OpenOptions, openStores, type Stores } from './open-stores.ts';
+export { passwordFromAws } from './password-from-aws.ts';

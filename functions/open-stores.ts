@@ -143,7 +143,10 @@ async function open(
       if (tableName === undefined) {
         throw new InputError(`caches["${store.cache}"].tableName`, 'missing', 'the name of a table that is there');
       }
-      return (await import('./stores/dynamodb.ts')).createEngine({ ...settings, tableName }, clock);
+      return (await import('./stores/dynamodb.ts')).createEngine(
+        { ...settings, tableName, accessTokenSeconds: configuration.issuing.accessToken.expiresIn },
+        clock,
+      );
     }
     throw unsupported(cache?.engine);
   }
@@ -215,7 +218,7 @@ function passwordOf(password: Password, { password: ask }: OpenOptions, server: 
   if (!ask)
     throw new StoreError(
       'unsupported',
-      'a password from AWS is available to the deployed functions only; here give { "env": "NAME" }',
+      'a password from AWS needs somebody who asks for it: `openStores` with `password`, or { "env": "NAME" }',
     );
   const reference = 'secretArn' in password ? password : { ...password, ...server };
   return () => ask(reference);

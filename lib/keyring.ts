@@ -3,7 +3,7 @@ import { Grant, type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
 import { keyPurpose } from '../functions/config/keys.ts';
-import { parameterName } from './parameters.ts';
+import { parameterName } from '../functions/config/parameters.ts';
 import { Provisioner } from './provisioner.ts';
 import { acknowledgeWildcard } from './wildcards.ts';
 

@@ -23,7 +23,7 @@ import {
   parseConfiguration,
   readConfiguration,
 } from '../functions/config/configuration.ts';
-import { parameterName } from './parameters.ts';
+import { parameterName } from '../functions/config/parameters.ts';
 import { StoreFunction, type StoreFunctionOptions } from './store-function.ts';
 
 /** The section `authorizer` of oauth-stores.json. */

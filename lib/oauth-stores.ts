@@ -9,6 +9,7 @@ import {
   readConfiguration,
 } from '../functions/config/configuration.ts';
 import { readJson } from '../functions/config/json-text.ts';
+import { parameterName } from '../functions/config/parameters.ts';
 import type { Warning } from '../functions/config/warnings.ts';
 import {
   AuroraPostgresql,
@@ -40,7 +41,7 @@ import {
 } from './dynamodb-table.ts';
 import { type KeyGenerations, Keyring, type KeyringFacts, keyringFacts } from './keyring.ts';
 import { functionNetwork, networkFacts, PrivateNetwork, type PrivateNetworkProps } from './network.ts';
-import { Facts, parameterName, publishedFacts } from './parameters.ts';
+import { Facts, publishedFacts } from './parameters.ts';
 import type { IOAuthStores } from './stores.ts';
 
 /** The stores of a deployment, wherever they were created. */

@@ -1,19 +1,8 @@
-import { createHash } from 'node:crypto';
 import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import { Construct } from 'constructs';
 
 // What one stack knows and another needs crosses through parameters of SSM: an export would forbid the first stack every
 // change of what it exports for as long as the other reads it.
-
-/** The parameter of a deployment for something, which may have a name that its user chose. */
-export const parameterName = (deployment: string, ...path: readonly string[]): string =>
-  `/${[deployment, ...path.map(segment)].join('/')}`;
-
-/** A name as SSM takes it; one that must be changed for that keeps apart from others by its digest. */
-const segment = (name: string): string =>
-  /^[A-Za-z0-9_.-]{1,64}$/.test(name)
-    ? name
-    : `${name.replaceAll(/[^A-Za-z0-9_.-]+/g, '-').slice(0, 64)}-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`;
 
 /** Publishes facts, each under its name below `path`. */
 export class Facts extends Construct {

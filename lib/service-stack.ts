@@ -1,9 +1,10 @@
 import { Stack, type StackProps, Tags } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { parameterName } from '../functions/config/parameters.ts';
 import { type MonitoredDatabase, Monitoring, type MonitoringProps } from './monitoring.ts';
 import { OAuthAuthorizer } from './oauth-authorizer.ts';
 import { OAuthStores, type OAuthStoresLocation } from './oauth-stores.ts';
-import { Facts, parameterName } from './parameters.ts';
+import { Facts } from './parameters.ts';
 import { PurgeSchedule, type PurgeScheduleProps } from './purge-schedule.ts';
 import { StoreApi, type StoreApiProps } from './store-api.ts';
 import { isServed, type StoreFunctionOptions } from './store-function.ts';

@@ -4,7 +4,6 @@ import { environment } from '../../functions/config/environment.ts';
 import { ConfigurationError } from '../../functions/config/faults.ts';
 
 const { variable, default: usualFile } = environment.configurationFile;
-const connections = process.env[environment.connections.variable];
 
 /** Where the configuration is, when nothing is said of it. */
 export const configurationFile = process.env[variable] || usualFile;
@@ -13,11 +12,11 @@ export const configurationFile = process.env[variable] || usualFile;
 export const whichConfiguration = `the configuration; without it ${variable}, or else`;
 
 /**
- * The configuration in a file, with what a deployment knows of its connections laid over it, where the environment says so.
+ * The configuration in a file, with what a deployment knows of its connections laid over it.
  *
  * @throws {Error} with the file and everything that is wrong with it
  */
-export function readFrom(file: string): Checked {
+export function readFrom(file: string, connections = process.env[environment.connections.variable]): Checked {
   try {
     return readConfiguration(readFileSync(file, 'utf8'), connections);
   } catch (error) {

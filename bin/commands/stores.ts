@@ -4,6 +4,7 @@ import type { StoreKind } from '../../functions/config/functions.ts';
 import { storeSections } from '../../functions/config/rules.ts';
 import type { AccessTokenStore } from '../../functions/domain/ports.ts';
 import { openStores, postgresqlSettings, type Stores } from '../../functions/open-stores.ts';
+import { passwordFromAws } from '../../functions/password-from-aws.ts';
 import { lockFolder } from '../folder-lock.ts';
 import { type Connection, checkAddress, connectionOf, dataDirectory } from './connections.ts';
 
@@ -58,7 +59,10 @@ export async function withStores<Result>(
     return [kind, Object.fromEntries(ofKind.map(({ name, settings }) => [name, settings]))];
   });
   return withEmbedded(connection, 'existing', async () => {
-    const stores = await openStores({ ...configuration, ...Object.fromEntries(sections) }, { dataDirectory });
+    const stores = await openStores(
+      { ...configuration, ...Object.fromEntries(sections) },
+      { dataDirectory, password: passwordFromAws },
+    );
     try {
       return await work(stores);
     } finally {

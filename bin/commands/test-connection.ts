@@ -1,5 +1,6 @@
 import type { Configuration } from '../../functions/config/configuration.ts';
 import { postgresqlSettings } from '../../functions/open-stores.ts';
+import { passwordFromAws } from '../../functions/password-from-aws.ts';
 import { type Component, type Diagnosis, diagnose } from '../../functions/stores/postgresql-diagnosis.ts';
 import { allConnections, type Connection, checkAddress, connectionNamed, dataDirectory } from './connections.ts';
 import { explain } from './failure.ts';
@@ -24,14 +25,29 @@ async function diagnosisOf(configuration: Configuration, connection: Connection)
   const { name, engine, database } = connection;
   if (engine === 'memory')
     return { found: 'in the memory of the process that serves it; there is nothing to connect to' };
-  if (engine === 'dynamodb') return { fault: 'this version cannot look at a table in DynamoDB' };
+  if (engine === 'dynamodb') {
+    const { tableName, ...settings } = dynamodbCacheNamed(configuration, name);
+    if (tableName === undefined) {
+      return {
+        fault: `the cache "${name}" has no tableName: the deployment creates its table, and its functions reach it`,
+      };
+    }
+    const { diagnose } = await import('../../functions/stores/dynamodb/diagnosis.ts');
+    return diagnose({ ...settings, tableName });
+  }
   if (engine !== 'postgresql' || !database) return { fault: `this version has no store for the engine ${engine}` };
   checkAddress(connection);
-  const settings = await postgresqlSettings(name, database, { dataDirectory });
+  const settings = await postgresqlSettings(name, database, { dataDirectory, password: passwordFromAws });
   if (settings.embedded !== undefined) {
     return { found: `embedded, in ${settings.embedded}; there is no server to connect to` };
   }
   return diagnose(settings, componentsOn(configuration, connection));
+}
+
+function dynamodbCacheNamed({ caches }: Configuration, name: string) {
+  const cache = caches[name];
+  if (cache?.engine !== 'dynamodb') throw new Error(`there is no table of DynamoDB behind "${name}"`);
+  return cache;
 }
 
 /** The parts of the schema that the stores on a connection need. */

@@ -98,9 +98,10 @@ export const rules = {
     ({ target }) => isIn('functions/domain', target) || target === 'node:crypto',
   ),
   config: importRule(
-    'the configuration imports nothing but itself and valibot',
+    'the configuration imports nothing but itself, valibot and node:crypto',
     (path) => isIn('functions/config', path),
-    ({ target }) => isIn('functions/config', target) || ['valibot', '@valibot/to-json-schema'].includes(target),
+    ({ target }) =>
+      isIn('functions/config', target) || ['valibot', '@valibot/to-json-schema', 'node:crypto'].includes(target),
   ),
   stores: importRule(
     'a store imports the domain, the configuration, what stores share, Node and the driver of its engine',

@@ -62,7 +62,6 @@ describe('test-connection, of servers that are not there, or not what they shoul
     garbling: { host, port: garbling, tls: true },
     socket: { host: '/nowhere' },
     deployed: {},
-    'of AWS': { host, user: 'app', password: { iam: true } },
     secret: { host, user: 'app', password: { env: 'NOT_SET' } },
     certified: { host, tls: { trustedCertificates: 'absent.pem' } },
   };
@@ -82,7 +81,6 @@ describe('test-connection, of servers that are not there, or not what they shoul
       socket: 'there is no socket in /nowhere',
       deployed:
         'the database "deployed" has neither url nor host: the deployment creates it, and its functions reach it',
-      'of AWS': 'a password from AWS is available to the deployed functions only; here give { "env": "NAME" }',
       secret: 'environment variable NOT_SET is not set; accepted: the password of the database',
       certified: expect.stringContaining("no such file or directory, open 'absent.pem'"),
     });
@@ -104,7 +102,7 @@ describe('test-connection, of servers that are not there, or not what they shoul
         embedded: 'embedded, in .data/files; there is no server to connect to',
       },
       faults: {
-        table: 'this version cannot look at a table in DynamoDB',
+        table: 'the cache "table" has no tableName: the deployment creates its table, and its functions reach it',
         oracle: 'this version has no store for the engine oracle',
       },
     });
