@@ -183,8 +183,16 @@ export function functionNetwork(scope: Construct, id: string, { subnetIds, clien
     '@aws-cdk/aws-ec2:noSubnetRouteTableId',
     'A function needs no route table.',
   );
+  const vpc = Vpc.fromVpcAttributes(imported, 'Vpc', {
+    vpcId: 'that of the subnets',
+    availabilityZones: Fn.getAzs(),
+  });
+  Annotations.of(vpc).acknowledgeWarning(
+    '@aws-cdk/aws-ec2:vpcAttributeIsListTokenavailabilityZones',
+    'No zone is asked for.',
+  );
   return {
-    vpc: Vpc.fromVpcAttributes(imported, 'Vpc', { vpcId: 'that of the subnets', availabilityZones: Fn.getAzs() }),
+    vpc,
     vpcSubnets: { subnets: [subnet] },
     securityGroups: [SecurityGroup.fromSecurityGroupId(imported, 'Clients', clientGroupId, { mutable: false })],
   };
