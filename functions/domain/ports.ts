@@ -84,11 +84,22 @@ export interface PurgeRequest {
   readonly deadlineMs?: number;
 }
 
+/** What is due, and still there. */
+export interface Backlog {
+  readonly records: number;
+  /** How near `records` is: counted, or up to some bound, or taken from a sample. */
+  readonly precision: 'exact' | 'at least' | 'estimated';
+  /** Since when the oldest is due of those that were seen; none when none was. */
+  readonly oldestDueAt?: number;
+}
+
 export interface PurgeReport {
   /** Records removed, per kind. */
   readonly removed: Readonly<Record<string, number>>;
   /** Whether limit or deadline ended the run before it had removed all that was due. */
   readonly more: boolean;
+  /** What the run MUST say is left: how many records of its kinds are due at `now` after it, and since when. */
+  readonly backlog: Backlog;
 }
 
 export interface Page {

@@ -1,17 +1,14 @@
 import { createHash } from 'node:crypto';
-import {
-  CreateTableCommand,
-  DynamoDBClient,
-  UpdateTimeToLiveCommand,
-  waitUntilTableExists,
-} from '@aws-sdk/client-dynamodb';
+import { CreateTableCommand, UpdateTimeToLiveCommand, waitUntilTableExists } from '@aws-sdk/client-dynamodb';
 import type { Clock } from '../domain/clock.ts';
 import { StoreError } from '../domain/errors.ts';
 import type { AuthorizationCodeStore, ClientAccessTokenStore, Digest, Engine, StoredCode } from '../domain/ports.ts';
 import { createArtifactStore } from './dynamodb/artifacts.ts';
+import { createClient, type DynamodbSettings } from './dynamodb/client.ts';
 import { createAccessTokenStore } from './dynamodb/grants.ts';
 import { createPurge, type Purge } from './dynamodb/purge.ts';
-import { createTable as createRequests, type Item, keyOf, same, type Table } from './dynamodb/table.ts';
+import { createTable as createRequests, keyOf, type Table } from './dynamodb/table.ts';
+import { type Item, same } from './dynamodb/values.ts';
 
 // One table for all four stores. Every decision is one conditional write of one item; a refusal gives the item back, and
 // the outcome is a function of it alone. Reads are strongly consistent. An SDK that sends a write again is recognised by
@@ -19,13 +16,14 @@ import { createTable as createRequests, type Item, keyOf, same, type Table } fro
 //
 // every item          p what it is (a letter) and of whom · k which of them · l when it may go (the table's TTL attribute)
 // g grant             c client · s subject · ap application · cs consent · i created · x end · d data · t attempt
-//   its refresh token r digest · rx end · ri idle end · rf foreign · rt issued · ra attempt of addRefresh · rs sender
-//   the one before    pr digest · pa attempt · pt when · ps sealed
-//   its access tokens a map: digest → access token · o until when some of them are items of their own
+//   its refresh token r digest · rx end · ri idle end · rf foreign · rs sender · rt issued, ra attempt: of addRefresh
+//   the one before    q half of the digest, attempt, when, sealed
+//   its access tokens A, B, C buckets of them (dynamodb/buckets.ts) · w their width · o until when some are items of their own
 //   its end           v revoked · n when its access tokens were ended, latest first · b barred up to these milliseconds
-//   its pointers      y until when they are kept
+//   its pointer       y until when it is kept, and the links to it
 // x access token      i issued · x end · d data · t attempt · f foreign · v revoked (of its grant; k: its digest)
-// s pointer to grant  g grant · c, s, ap, cs as there (of one value of one field; k: the id, its random part first)
+// s pointer to grant  c, s, ap, cs as there (of a subject or client; k: its client, its id)
+// i link to pointers  nothing more (of one value of one field; k: the subject or client that has the pointers)
 // f foreign digest    g grant
 // m mark              m revoked at these milliseconds (of one selector)
 // o code              g grant · b binding · x end · d data · t attempt · u redeemed · ut by which attempt
@@ -35,47 +33,15 @@ import { createTable as createRequests, type Item, keyOf, same, type Table } fro
 // n artifact of a consent  h kind · id
 // t client's token    x end · d data
 
-export interface DynamodbSettings {
-  readonly tableName: string;
-  /** Default: that of the environment, as everywhere in the SDK. */
-  readonly region?: string;
-  /** A server that is not the Region's. */
-  readonly endpoint?: string;
-  /** Whether the table removes what is due by itself. If not, `purgeExpired` reads the whole table to do so. Default: true. */
-  readonly nativeTimeToLive?: boolean;
-  /** Default: 1000. */
-  readonly connectTimeoutMs?: number;
-  /** How long one try may take. Default: 2000. */
-  readonly requestTimeoutMs?: number;
-  /** How often the SDK sends a request at most. Default: 3. */
-  readonly maxAttempts?: number;
-  /** Default: those of the environment, as everywhere in the SDK. */
-  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
-}
-
-const clientOf = (settings: DynamodbSettings) => {
-  const { region, endpoint, credentials } = settings;
-  const { connectTimeoutMs = 1000, requestTimeoutMs = 2000, maxAttempts = 3 } = settings;
-  return new DynamoDBClient({
-    ...(region !== undefined && { region }),
-    ...(endpoint !== undefined && { endpoint }),
-    ...(credentials && { credentials }),
-    maxAttempts,
-    requestHandler: {
-      connectionTimeout: connectTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      throwOnRequestTimeout: true,
-    },
-  });
-};
+export type { DynamodbSettings };
 
 /** Opens the four stores over one table, which is there already. A server that is away is noticed by the first call. */
 export function createEngine(settings: DynamodbSettings, clock: Clock): Engine {
-  const client = clientOf(settings);
+  const client = createClient(settings);
   const table = createRequests(client, settings.tableName);
   const purge = createPurge(table, clock, settings.nativeTimeToLive ?? true);
   return {
-    accessTokens: createAccessTokenStore(table, purge),
+    accessTokens: createAccessTokenStore(table, purge, settings.accessTokenSeconds ?? 3600),
     authorizationCodes: createAuthorizationCodeStore(table, purge),
     clientAccessTokens: createClientAccessTokenStore(table, purge),
     artifacts: createArtifactStore(table, purge),
@@ -85,7 +51,7 @@ export function createEngine(settings: DynamodbSettings, clock: Clock): Engine {
 
 /** Creates the table, paid by request, and waits until it can be used: for tests and the local deployment. */
 export async function createTable(settings: DynamodbSettings): Promise<void> {
-  const client = clientOf(settings);
+  const client = createClient(settings);
   const { tableName: TableName, nativeTimeToLive = true } = settings;
   await client.send(
     new CreateTableCommand({

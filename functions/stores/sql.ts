@@ -7,6 +7,7 @@ import type {
   ArtifactState,
   ArtifactStore,
   AuthorizationCodeStore,
+  Backlog,
   ClientAccessTokenStore,
   CodeState,
   Engine,
@@ -43,6 +44,8 @@ export type Run = (name: string, text: string, values: Record<string, unknown>) 
 
 const REVOKE_BATCH = 1000;
 const PURGE_BATCH = 1000;
+/** So many records that are due are counted of each table, and no more. */
+const BACKLOG_MOST = 10_000;
 const WRITERS_MS = 5000;
 const NOTHING = Buffer.alloc(0);
 
@@ -52,16 +55,24 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
   /** The statement for tokens that were minted here, or the one for those that were minted elsewhere. */
   const firstBy = (own: boolean, name: string, text: ByOrigin, values: Record<string, unknown>) =>
     own ? first(name, text.own, values) : first(`${name}Foreign`, text.foreign, values);
-  /** Removes what is due, kind after kind, in batches. */
-  const purge =
-    (kinds: Record<string, [statement: string, text: string][]>) =>
-    async ({ now, limit, deadlineMs = Number.POSITIVE_INFINITY }: PurgeRequest): Promise<PurgeReport> => {
+  /** Removes what is due, kind after kind, in batches, and counts what is left then. */
+  const purge = (kinds: Record<string, [statement: string, text: string][]>, store: keyof Statements['backlog']) => {
+    const backlogOf = async (now: number): Promise<Backlog> => {
+      const rows = await run(`backlog_${store}`, sql.backlog[store], { now, most: BACKLOG_MOST });
+      const oldest = rows.flatMap((row) => (row.oldest === null ? [] : [Number(row.oldest)]));
+      return {
+        records: rows.reduce((sum, row) => sum + Number(row.records), 0),
+        precision: rows.some((row) => Number(row.records) >= BACKLOG_MOST) ? 'at least' : 'exact',
+        ...(oldest.length > 0 && { oldestDueAt: Math.min(...oldest) }),
+      };
+    };
+    return async ({ now, limit, deadlineMs = Number.POSITIVE_INFINITY }: PurgeRequest): Promise<PurgeReport> => {
       const removed = Object.fromEntries(Object.keys(kinds).map((kind) => [kind, 0]));
       let left = limit;
       for (const [kind, tables] of Object.entries(kinds)) {
         for (const [name, text] of tables) {
           for (let batch = PURGE_BATCH, gone = batch; gone === batch; ) {
-            if (left <= 0 || clock() >= deadlineMs) return { removed, more: true };
+            if (left <= 0 || clock() >= deadlineMs) return { removed, more: true, backlog: await backlogOf(now) };
             batch = Math.min(PURGE_BATCH, left);
             gone = (await run(name, text, { now, limit: batch })).length;
             removed[kind] = (removed[kind] ?? 0) + gone;
@@ -69,8 +80,9 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
           }
         }
       }
-      return { removed, more: false };
+      return { removed, more: false, backlog: await backlogOf(now) };
     };
+  };
 
   /** Waits for the writes that were under way: each takes milliseconds, unless somebody holds a transaction open. */
   const writersGone = async () => {
@@ -184,14 +196,17 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
       }));
       return { tokens, ...(last && { next: base64url(last.access_digest) }) };
     },
-    purgeExpired: purge({
-      accessTokens: [['purgeAccessTokens', sql.purgeAccessTokens]],
-      grants: [
-        ['purgeGrants', sql.purgeGrants],
-        ['purgeForeignTokens', sql.purgeForeignTokens],
-      ],
-      revocations: [['purgeRevocations', sql.purgeRevocations]],
-    }),
+    purgeExpired: purge(
+      {
+        accessTokens: [['purgeAccessTokens', sql.purgeAccessTokens]],
+        grants: [
+          ['purgeGrants', sql.purgeGrants],
+          ['purgeForeignTokens', sql.purgeForeignTokens],
+        ],
+        revocations: [['purgeRevocations', sql.purgeRevocations]],
+      },
+      'accessTokens',
+    ),
   };
 
   const authorizationCodes: AuthorizationCodeStore = {
@@ -211,7 +226,7 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
       return { outcome: row?.outcome ?? 'unknown' } as RedeemOutcome;
     },
     remove: async (digest) => (await first('removeCode', sql.removeCode, { digest })) !== undefined,
-    purgeExpired: purge({ codes: [['purgeCodes', sql.purgeCodes]] }),
+    purgeExpired: purge({ codes: [['purgeCodes', sql.purgeCodes]] }, 'authorizationCodes'),
   };
 
   const findArtifact = async (name: string, text: string, kind: string, key: Uint8Array, now: number) => {
@@ -238,7 +253,7 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
     remove: async (kind, id) => (await first('removeArtifact', sql.removeArtifact, { kind, id })) !== undefined,
     removeByConsent: async (consentId) =>
       (await run('removeArtifactsByConsent', sql.removeArtifactsByConsent, { consentId })).length,
-    purgeExpired: purge({ artifacts: [['purgeArtifacts', sql.purgeArtifacts]] }),
+    purgeExpired: purge({ artifacts: [['purgeArtifacts', sql.purgeArtifacts]] }, 'artifacts'),
   };
 
   const clientAccessTokens: ClientAccessTokenStore = {
@@ -251,7 +266,7 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
     },
     remove: async (clientId, key) =>
       (await first('removeClientToken', sql.removeClientToken, { clientId, key })) !== undefined,
-    purgeExpired: purge({ clientAccessTokens: [['purgeClientTokens', sql.purgeClientTokens]] }),
+    purgeExpired: purge({ clientAccessTokens: [['purgeClientTokens', sql.purgeClientTokens]] }, 'clientAccessTokens'),
   };
 
   return { accessTokens, authorizationCodes, clientAccessTokens, artifacts, close };

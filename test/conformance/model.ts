@@ -69,7 +69,8 @@ const agrees = (words: string, steps: Record<string, Step>): Case => ({
     });
     const run = async (sequence: readonly { name: string; numbers: number[] }[]) => {
       const state = emptyState();
-      const reference = createReference(state);
+      const purgesTokens = stage.harness.capabilities.purges.includes('accessTokens');
+      const reference = createReference(state, undefined, purgesTokens);
       const world = newWorld(state, clock);
       const story: string[] = [];
       for (const { name, numbers } of sequence) {

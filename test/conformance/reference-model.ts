@@ -110,8 +110,21 @@ function purgeFrom<T>(list: T[], isDue: (one: T) => boolean, limit: number): num
   return due.size;
 }
 
-/** All four stores over a state, which they change in place; the clock is for the deadline of a purge. */
-export function createReference(state: State, clock: Clock = () => 0): Engine {
+/** What a purge says of the records that it left, each by the time since when it is due. */
+const restOf = (due: readonly number[]) => ({
+  more: due.length > 0,
+  backlog: {
+    records: due.length,
+    precision: 'exact' as const,
+    ...(due.length > 0 && { oldestDueAt: Math.min(...due) }),
+  },
+});
+
+/**
+ * All four stores over a state, which they change in place; the clock is for the deadline of a purge. Of an engine that
+ * lets access tokens leave by themselves (`purgesTokens` false), they stay until their grant goes.
+ */
+export function createReference(state: State, clock: Clock = () => 0, purgesTokens = true): Engine {
   const untilDeadline = <S extends Pick<ClientAccessTokenStore, 'purgeExpired'>>(store: S): S => ({
     ...store,
     purgeExpired: ({ now, limit, deadlineMs }) =>
@@ -119,7 +132,7 @@ export function createReference(state: State, clock: Clock = () => 0): Engine {
   });
   return {
     authorizationCodes: untilDeadline(createAuthorizationCodeStore(state)),
-    accessTokens: untilDeadline(createAccessTokenStore(state)),
+    accessTokens: untilDeadline(createAccessTokenStore(state, purgesTokens)),
     artifacts: untilDeadline(createArtifactStore(state)),
     clientAccessTokens: untilDeadline(createClientAccessTokenStore(state)),
     close: async () => {},
@@ -154,12 +167,13 @@ function createAuthorizationCodeStore({ codes }: State): AuthorizationCodeStore 
     remove: async (digest) => purgeFrom(codes, ({ code }) => equal(code.digest, digest), 1) > 0,
     async purgeExpired({ now, limit }) {
       const isDue = ({ code }: Code) => isOver(code.retainUntil, now);
-      return { removed: { codes: purgeFrom(codes, isDue, limit) }, more: codes.some(isDue) };
+      const removed = { codes: purgeFrom(codes, isDue, limit) };
+      return { removed, ...restOf(codes.filter(isDue).map(({ code }) => code.retainUntil)) };
     },
   };
 }
 
-function createAccessTokenStore(state: State): AccessTokenStore {
+function createAccessTokenStore(state: State, purgesTokens: boolean): AccessTokenStore {
   const { grants, revoked, revocations } = state;
   const byId = (grantId: Uint8Array) => grants.find(({ grant }) => equal(grant.grantId, grantId));
   const isForeign = (owner: Grant, digest: Digest) =>
@@ -357,7 +371,7 @@ function createAccessTokenStore(state: State): AccessTokenStore {
         left -= count;
         return count;
       };
-      const isDueToken = ({ access }: Access) => isOver(access.expiresAt, now);
+      const isDueToken = ({ access }: Access) => purgesTokens && isOver(access.expiresAt, now);
       const isDueMark = ({ retainUntil }: { readonly retainUntil: number }) => isOver(retainUntil, now);
       const isDueGrant = ({ grant }: Grant) => isDueMark(grant);
       const removed = {
@@ -365,10 +379,13 @@ function createAccessTokenStore(state: State): AccessTokenStore {
         grants: purge(grants, isDueGrant),
         revocations: purge(revocations, isDueMark) + purge(revoked, isDueMark),
       };
-      const more =
-        grants.some((owner) => isDueGrant(owner) || owner.tokens.some(isDueToken)) ||
-        [...revocations, ...revoked].some(isDueMark);
-      return { removed, more };
+      const rest = [
+        ...grants.flatMap(({ tokens }) => tokens.filter(isDueToken).map(({ access }) => access.expiresAt)),
+        ...[...grants.map(({ grant }) => grant), ...revocations, ...revoked]
+          .filter(isDueMark)
+          .map(({ retainUntil }) => retainUntil),
+      ];
+      return { removed, ...restOf(rest) };
     },
   };
 }
@@ -428,7 +445,9 @@ function createArtifactStore({ artifacts }: State): ArtifactStore {
       purgeFrom(artifacts, ({ artifact }) => artifact.consentId === consentId, Number.POSITIVE_INFINITY),
     async purgeExpired({ now, limit }) {
       const isDue = ({ artifact }: Artifact) => isOver(artifact.retainUntil ?? artifact.expiresAt, now);
-      return { removed: { artifacts: purgeFrom(artifacts, isDue, limit) }, more: artifacts.some(isDue) };
+      const removed = { artifacts: purgeFrom(artifacts, isDue, limit) };
+      const rest = artifacts.filter(isDue).map(({ artifact }) => artifact.retainUntil ?? artifact.expiresAt ?? 0);
+      return { removed, ...restOf(rest) };
     },
   };
 }
@@ -446,7 +465,8 @@ function createClientAccessTokenStore({ clientTokens }: State): ClientAccessToke
     remove: async (clientId, key) => removeToken(clientId, key),
     async purgeExpired({ now, limit }) {
       const isDue = ({ expiresAt }: StoredClientAccessToken) => isOver(expiresAt, now);
-      return { removed: { clientAccessTokens: purgeFrom(clientTokens, isDue, limit) }, more: clientTokens.some(isDue) };
+      const removed = { clientAccessTokens: purgeFrom(clientTokens, isDue, limit) };
+      return { removed, ...restOf(clientTokens.filter(isDue).map(({ expiresAt }) => expiresAt)) };
     },
   };
 }

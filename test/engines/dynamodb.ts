@@ -118,7 +118,7 @@ export const startDynamodb = async (version: string): Promise<Server & { readonl
 export const dynamodb: Engine = {
   name: 'dynamodb',
   versions: Object.keys(commands),
-  tests: ['test/stores/dynamodb-settings.test.ts'],
+  tests: ['buckets', 'failures', 'purge', 'settings', 'units'].map((what) => `test/stores/dynamodb-${what}.test.ts`),
   start: startDynamodb,
   attach: async (url) => ({ version: 'by URL', env: { DYNAMODB_URL: url }, stop: async () => {} }),
 };

@@ -475,6 +475,31 @@ const faults: Fault[] = [
     }),
   },
   {
+    fault: 'a purge does not say what it left',
+    noticedBy: ['purge'],
+    breaks: ({ authorizationCodes }) => ({
+      authorizationCodes: {
+        async purgeExpired(request) {
+          const report = await authorizationCodes.purgeExpired(request);
+          return { ...report, backlog: { records: 0, precision: 'exact' } };
+        },
+      },
+    }),
+  },
+  {
+    fault: 'a purge takes what it removed for what it left',
+    noticedBy: ['purge'],
+    breaks: ({ authorizationCodes }, { state }) => ({
+      authorizationCodes: {
+        async purgeExpired(request) {
+          const due = state.codes.filter(({ code }) => code.retainUntil <= request.now);
+          const report = await authorizationCodes.purgeExpired(request);
+          return { ...report, backlog: { records: due.length, precision: 'exact' } };
+        },
+      },
+    }),
+  },
+  {
     fault: 'purges at once count a record twice',
     noticedBy: ['purge'],
     breaks: ({ authorizationCodes }, { state }) => ({
@@ -482,8 +507,8 @@ const faults: Fault[] = [
         async purgeExpired(request) {
           const due = state.codes.filter(({ code }) => code.retainUntil <= request.now).slice(0, request.limit);
           await pause();
-          await authorizationCodes.purgeExpired({ ...request, limit: due.length });
-          return { removed: { codes: due.length }, more: due.length === request.limit };
+          const { backlog } = await authorizationCodes.purgeExpired({ ...request, limit: due.length });
+          return { removed: { codes: due.length }, more: due.length === request.limit, backlog };
         },
       },
     }),

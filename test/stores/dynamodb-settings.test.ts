@@ -3,6 +3,7 @@ import { DescribeTimeToLiveCommand, DynamoDBClient, ScanCommand } from '@aws-sdk
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { parseConfiguration } from '../../functions/config/configuration.ts';
 import type { StoredAccessToken } from '../../functions/domain/ports.ts';
+import { selectorKey } from '../../functions/domain/selector.ts';
 import { openStores } from '../../functions/open-stores.ts';
 import { createEngine, createTable } from '../../functions/stores/dynamodb.ts';
 import { createVirtualClock } from '../conformance/index.ts';
@@ -37,7 +38,10 @@ describe.skipIf(server === undefined)('the table’s own expiry', () => {
   it('leaves nothing for a purge to do: what is due stays, is reported by nobody, and is not good', async () => {
     const now = clock.now();
     const { accessKey, grant } = await issue({ ...engine, clock }, { grant: { retainUntil: now + 2 * HOUR } });
-    expect(await engine.accessTokens.purgeExpired({ now: now + DAY, limit: 10 })).toEqual({ removed: {}, more: false });
+    expect(await engine.accessTokens.purgeExpired({ now: now + DAY, limit: 10 })).toMatchObject({
+      removed: {},
+      more: false,
+    });
     const found = await engine.accessTokens.findAccess(accessKey, { now: now + DAY });
     expect(found).toMatchObject({ outcome: 'expired', grant: { clientId: grant.clientId } });
   });
@@ -49,7 +53,7 @@ describe.skipIf(server === undefined)('more access tokens than the item of a gra
     const { accessTokens } = engine;
     const { grant, access } = await issue({ ...engine, clock });
     const { grantId, retainUntil } = grant;
-    const tokens = [access, ...many(9, () => newAccess(now))];
+    const tokens = [access, ...many(23, () => newAccess(now))];
     for (const token of tokens.slice(1)) {
       await accessTokens.addAccess(grantId, token, { now, attempt: newAttempt(), retainUntil });
     }
@@ -66,41 +70,60 @@ describe.skipIf(server === undefined)('more access tokens than the item of a gra
     expect((await outcomes(now)).at(-1)).toBe('revoked');
     await accessTokens.revokeAccessOfGrant(grantId, { now });
     expect(new Set(await outcomes(now))).toEqual(new Set(['revoked']));
-    const second = { digest: tokens.at(-2)?.digest ?? randomBytes(16), grantId };
-    expect(await accessTokens.revokeAccess(second, { now: now + 1 })).toBe(false);
-    expect((await accessTokens.listAccess(grantId, { limit: 100 })).tokens).toHaveLength(10);
+    // In the item of the grant, and in one of its own.
+    for (const { digest } of [access, tokens.at(-2) ?? access]) {
+      expect(await accessTokens.revokeAccess({ digest, grantId }, { now: now + 1 })).toBe(false);
+    }
+    const listed = (await accessTokens.listAccess(grantId, { limit: 100 })).tokens;
+    expect(listed).toHaveLength(24);
+    expect(new Set(listed.map(({ revokedAt }) => revokedAt))).toEqual(new Set([now]));
   });
 
-  it('make room again when they have expired', async () => {
+  it('make room again when they have expired, however long the grant rested', async () => {
     const now = clock.now();
     const before = (await itemsOf('x')).length;
-    const { grant, refreshKey } = await issue({ ...engine, clock }, { access: { expiresAt: now + 10 } });
-    const { grantId, retainUntil } = grant;
-    const add = (token: StoredAccessToken, at: number) =>
-      engine.accessTokens.addAccess(grantId, token, { now: at, attempt: newAttempt(), retainUntil });
-    for (const token of many(5, () => newAccess(now, { expiresAt: now + 10 }))) await add(token, now);
-    await add(newAccess(now + HOUR), now + HOUR);
-    await rotate(engine.accessTokens, grant, refreshKey, newSuccessor(now + HOUR), { now: now + HOUR });
+    for (const rest of [500, HOUR, 2 * HOUR, 3 * HOUR, 4 * HOUR, 5 * HOUR]) {
+      const { grant, refreshKey } = await issue({ ...engine, clock }, { access: { expiresAt: now + 10 } });
+      const { grantId, retainUntil } = grant;
+      const add = (token: StoredAccessToken, at: number) =>
+        engine.accessTokens.addAccess(grantId, token, { now: at, attempt: newAttempt(), retainUntil });
+      for (const token of many(19, () => newAccess(now, { expiresAt: now + 10 }))) await add(token, now);
+      const later = now + rest;
+      const further = newAccess(later);
+      const successor = newSuccessor(later);
+      await add(further, later);
+      await rotate(engine.accessTokens, grant, refreshKey, successor, { now: later });
+      for (const { digest } of [further, successor.access]) {
+        const found = await engine.accessTokens.findAccess({ digest, grantId }, { now: later });
+        expect(found.outcome).toBe('active');
+      }
+    }
     expect(await itemsOf('x')).toHaveLength(before);
-    expect((await engine.accessTokens.listAccess(grantId, { limit: 100 })).tokens).toHaveLength(2);
   });
 });
 
 describe.skipIf(server === undefined)('the pointers to a grant', () => {
   it('are kept for longer than the grant, however far its end moves', async () => {
     const now = clock.now();
-    const { grant } = await issue({ ...engine, clock }, { grant: { retainUntil: now + DAY } });
+    const { grant, refreshKey } = await issue({ ...engine, clock }, { grant: { retainUntil: now + DAY } });
     const { grantId, subject = '' } = grant;
-    const pointers = async () => (await itemsOf('s')).filter(({ g }) => Buffer.from(g?.B ?? []).equals(grantId));
+    const anchor = selectorKey({ subject });
+    const pointers = async () => [
+      ...(await itemsOf('s')).filter(({ p }) => anchor.equals(p?.B?.subarray(1) ?? grantId)),
+      ...(await itemsOf('i')).filter(({ k }) => anchor.equals(k?.B ?? grantId)),
+    ];
     for (const days of [20, 60, 200]) {
       const retainUntil = now + days * DAY;
       await engine.accessTokens.addAccess(grantId, newAccess(now), { now, attempt: newAttempt(), retainUntil });
       expect(await pointers()).toHaveLength(2);
       for (const { l } of await pointers()) expect(Number(l?.N)).toBeGreaterThanOrEqual(retainUntil);
     }
+    const retainUntil = now + 300 * DAY;
+    await rotate(engine.accessTokens, grant, refreshKey, newSuccessor(now, { retainUntil }), { now });
+    for (const { l } of await pointers()) expect(Number(l?.N)).toBeGreaterThanOrEqual(retainUntil);
     const second = engine.accessTokens.persist({ grant }, { now, attempt: newAttempt() });
     await expect(second).rejects.toMatchObject({ code: 'conflict' });
-    for (const { l } of await pointers()) expect(Number(l?.N)).toBeGreaterThanOrEqual(now + 200 * DAY);
+    for (const { l } of await pointers()) expect(Number(l?.N)).toBeGreaterThanOrEqual(retainUntil);
     expect(await engine.accessTokens.revokeBy({ subject }, { nowMs: clock.nowMs(), retainUntil: now + DAY })).toBe(1);
   });
 });

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { ArtifactState, ArtifactStore, Digest, StoredArtifact } from '../../domain/ports.ts';
 import type { Purge } from './purge.ts';
-import { type Item, type Key, keyOf, same, type Table } from './table.ts';
+import { type Key, keyOf, type Table } from './table.ts';
+import { type Item, present, same } from './values.ts';
 
 const WAYS = ['ui', 'uc'] as const;
 type Way = (typeof WAYS)[number];
@@ -29,11 +30,18 @@ const itemOf = ({ kind, id, uid, userCode, consentId, expiresAt, retainUntil, da
 const stateOf = (item: Item | undefined, now: number): ArtifactState => {
   if (!item) return { outcome: 'unknown' };
   const { h: kind, id, ui: uid, uc: userCode, cs: consentId, x: expiresAt, r: retainUntil, d: data, u } = item;
-  const fields = { kind, id, uid, userCode, consentId, expiresAt, retainUntil, data };
-  const present = Object.entries(fields).filter(([, value]) => value !== undefined);
   return {
     outcome: expiresAt !== undefined && (expiresAt as number) <= now ? 'expired' : 'active',
-    artifact: Object.fromEntries(present) as unknown as StoredArtifact,
+    artifact: present({
+      kind,
+      id,
+      uid,
+      userCode,
+      consentId,
+      expiresAt,
+      retainUntil,
+      data,
+    }) as unknown as StoredArtifact,
     ...(u !== undefined && { consumedAt: u as number }),
   };
 };
@@ -115,7 +123,7 @@ export function createArtifactStore(table: Table, purge: Purge): ArtifactStore {
     async removeByConsent(consentId) {
       let count = 0;
       for (let after: Uint8Array = Buffer.of(0); ; ) {
-        const { items, more } = await table.query(consentPlace(consentId), after);
+        const { items, more } = await table.query(consentPlace(consentId), { after });
         const removed = items.map(({ h, id }) =>
           remove(placeOf(h as string, id as Uint8Array), ({ value }) => [`cs = ${value(consentId)}`]),
         );

@@ -1,15 +1,22 @@
-import type { Digest, GrantEntry, StoredAccessToken, StoredGrant, StoredRefreshToken } from '../../domain/ports.ts';
-import type { Item } from './table.ts';
+import type {
+  Attempt,
+  Digest,
+  GrantEntry,
+  StoredAccessToken,
+  StoredGrant,
+  StoredRefreshToken,
+  Successor,
+} from '../../domain/ports.ts';
+import { type Item, present, same } from './values.ts';
 
-// From the item of a grant to the records of the port. The attributes are explained in ../dynamodb.ts.
+// Between the attributes of a grant and the records of the port. The attributes are explained in ../dynamodb.ts.
 
-/** An access token's name in the map of its grant. */
-export const nameOf = (digest: Digest): string => Buffer.from(digest).toString('base64url');
+const RETIRED_DIGEST = 16;
+const TRACE = 8;
+const RETIRED_HEAD = RETIRED_DIGEST + TRACE + 4;
 
-export const tokensOf = (item: Item): Record<string, Item> => (item.a ?? {}) as Record<string, Item>;
-
-const present = (fields: Item): Item =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+/** What is kept of the attempt that stored a grant or used a refresh token: enough to tell its repeat. */
+export const traceOf = (attempt: Attempt): Uint8Array => attempt.subarray(0, TRACE);
 
 export const grantOf = (item: Item): StoredGrant =>
   present({
@@ -36,6 +43,49 @@ export const refreshOf = (item: Item): StoredRefreshToken | undefined =>
         foreign: item.rf,
       }) as unknown as StoredRefreshToken);
 
+export const refreshItem = (refresh: Omit<StoredRefreshToken, 'sender'> | undefined): Item => ({
+  r: refresh?.digest,
+  rx: refresh?.expiresAt,
+  ri: refresh?.idleExpiresAt,
+  rf: refresh?.foreign,
+});
+
+/** The refresh token before the present one, and what was answered to its holder. */
+export interface Retired {
+  readonly at: number;
+  readonly sealed: Uint8Array;
+  isOf(digest: Digest): boolean;
+  isBy(attempt: Attempt): boolean;
+}
+
+export function retiredOf({ q }: Item): Retired | undefined {
+  if (!(q instanceof Uint8Array)) return undefined;
+  const bytes = Buffer.from(q.buffer, q.byteOffset, q.byteLength);
+  return {
+    at: bytes.readUInt32BE(RETIRED_DIGEST + TRACE),
+    sealed: bytes.subarray(RETIRED_HEAD),
+    isOf: (digest) => same(bytes.subarray(0, RETIRED_DIGEST), digest.subarray(0, RETIRED_DIGEST)),
+    isBy: (attempt) => same(bytes.subarray(RETIRED_DIGEST, RETIRED_DIGEST + TRACE), traceOf(attempt)),
+  };
+}
+
+/** What a rotation changes in the grant, its access token aside. */
+export function replacement(
+  { refresh, sealed }: Successor,
+  { digest, attempt, now }: { digest: Digest; attempt: Attempt; now: number },
+): Item {
+  if (typeof refresh === 'object' && 'kept' in refresh) {
+    return refresh.idleExpiresAt === undefined ? {} : { ri: refresh.idleExpiresAt };
+  }
+  const at = Buffer.alloc(4);
+  at.writeUInt32BE(now);
+  const q = Buffer.concat([digest.subarray(0, RETIRED_DIGEST), traceOf(attempt), at, sealed]);
+  return { ...refreshItem(refresh === 'none' ? undefined : refresh), q };
+}
+
+/** When the present refresh token came. */
+export const issuedAtOf = (item: Item): number => Math.max(Number(item.rt ?? item.i), retiredOf(item)?.at ?? 0);
+
 export const entryOf = (item: Item): GrantEntry => {
   const refresh = refreshOf(item);
   return {
@@ -45,22 +95,34 @@ export const entryOf = (item: Item): GrantEntry => {
   };
 };
 
+/** An access token as an item of its own. */
+export const tokenItem = ({ issuedAt, expiresAt, data, foreign }: StoredAccessToken, attempt: Attempt): Item => ({
+  i: issuedAt,
+  x: expiresAt,
+  d: data,
+  t: traceOf(attempt),
+  f: foreign,
+  l: expiresAt,
+});
+
+export const tokenOf = (item: Item): { token: StoredAccessToken; revokedAt?: number } => ({
+  token: present({
+    digest: item.k,
+    issuedAt: item.i,
+    expiresAt: item.x,
+    data: item.d,
+    foreign: item.f,
+  }) as unknown as StoredAccessToken,
+  ...(item.v !== undefined && { revokedAt: item.v as number }),
+});
+
 /** An access token, and when it ended: by itself, or with all that its grant had then. */
 export const accessOf = (
-  digest: Digest,
-  token: Item,
+  { token, revokedAt }: { readonly token: StoredAccessToken; readonly revokedAt?: number },
   grant: Item,
 ): StoredAccessToken & { readonly revokedAt?: number } => {
-  const ends = (grant.n ?? []) as number[];
-  const revokedAt = token.v ?? ends.findLast((at) => at >= Number(token.i));
-  return present({
-    digest,
-    issuedAt: token.i,
-    expiresAt: token.x,
-    data: token.d,
-    foreign: token.f,
-    revokedAt,
-  }) as unknown as StoredAccessToken;
+  const ended = revokedAt ?? ((grant.n ?? []) as number[]).findLast((at) => at >= token.issuedAt);
+  return { ...token, ...(ended !== undefined && { revokedAt: ended }) };
 };
 
 export const hasPassed = (time: unknown, now: number): boolean => time !== undefined && Number(time) <= now;

@@ -2,8 +2,8 @@ import { setTimeout } from 'node:timers/promises';
 import {
   type AttributeValue,
   BatchGetItemCommand,
-  BatchWriteItemCommand,
   DeleteItemCommand,
+  DescribeTableCommand,
   type DynamoDBClient,
   GetItemCommand,
   PutItemCommand,
@@ -11,10 +11,9 @@ import {
   ScanCommand,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
-import { StoreError, type StoreErrorCode } from '../../domain/errors.ts';
-
-/** An item or a map in one, as plain values. */
-export type Item = Record<string, unknown>;
+import { StoreError } from '../../domain/errors.ts';
+import { coded, storeError } from './errors.ts';
+import { attribute, attributes, type Item, plain } from './values.ts';
 
 /** `p` says what the item is, with one letter, and of whom; `k` tells the items of one `p` apart. */
 export type Key = { readonly p: Uint8Array; readonly k: Uint8Array };
@@ -40,13 +39,28 @@ export interface Update {
   readonly when: readonly string[];
 }
 
-const BATCH_GET = 100;
-const BATCH_WRITE = 25;
-const FIRST = Buffer.of(0);
+export interface Range {
+  /** Behind this key. */
+  readonly after: Uint8Array;
+  /** Up to this key, which is one of the range. */
+  readonly upTo?: Uint8Array;
+  readonly limit?: number;
+}
 
-/** Whether two values are the same bytes, or both absent. */
-export const same = (one: unknown, other: unknown): boolean =>
-  one instanceof Uint8Array && other instanceof Uint8Array ? Buffer.compare(one, other) === 0 : one === other;
+/** What a scan reads of each item, and whether it goes on. */
+interface Scan {
+  readonly filter: (terms: Terms) => string;
+  /** The only attributes that are given, and that the filter may name. */
+  readonly only: readonly string[];
+  /** One part of so many. */
+  readonly segment?: { readonly number: number; readonly of: number };
+  readonly limit?: number;
+}
+
+const BATCH_GET = 100;
+const FIRST = Buffer.of(0);
+/** Behind every key that an item has. */
+export const LAST = Buffer.alloc(64, 0xff);
 
 export const keyOf = (letter: string, ...parts: readonly Uint8Array[]): Key => ({
   p: Buffer.concat([Buffer.from(letter), ...parts]),
@@ -69,20 +83,10 @@ export function createTable(client: Pick<DynamoDBClient, 'send'>, TableName: str
     }
   };
   const conditional = (when: readonly string[], terms: ReturnType<typeof createTerms>) => ({
-    ...(when.length > 0 && { ConditionExpression: when.map((each) => `(${each})`).join(' AND ') }),
+    ...(when.length > 0 && { ConditionExpression: when.map(inParentheses).join(' AND ') }),
     ...terms.registered(),
-    ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
   });
-  const writeAll = async (requests: readonly object[]) => {
-    let left: readonly object[] = requests;
-    for (let waitMs = 20; left.length > 0; waitMs *= 2) {
-      const { UnprocessedItems } = await coded(
-        client.send(new BatchWriteItemCommand({ RequestItems: { [TableName]: [...left] } })),
-      );
-      left = UnprocessedItems?.[TableName] ?? [];
-      if (left.length > 0) await pause(waitMs);
-    }
-  };
+  const RETURNED = { ReturnValuesOnConditionCheckFailure: 'ALL_OLD' } as const;
 
   return {
     async get(key: Key): Promise<Item | undefined> {
@@ -122,13 +126,10 @@ export function createTable(client: Pick<DynamoDBClient, 'send'>, TableName: str
             Item: attributes(item),
             ReturnValues: 'ALL_OLD',
             ...conditional(when(terms), terms),
+            ...RETURNED,
           }),
         ),
       );
-    },
-    async putAll(items: readonly (Key & Item)[]): Promise<void> {
-      const requests = items.map((item) => ({ PutRequest: { Item: attributes(item) } }));
-      await Promise.all(chunks(requests, BATCH_WRITE).map(writeAll));
     },
     /** Changes an item, or makes it where the condition allows that; gives it as it is then, or as it was. */
     update(key: Key, build: (terms: Terms) => Update, gives: 'ALL_NEW' | 'ALL_OLD' = 'ALL_NEW'): Promise<Written> {
@@ -152,6 +153,7 @@ export function createTable(client: Pick<DynamoDBClient, 'send'>, TableName: str
             ...(clauses.length > 0 && { UpdateExpression: clauses.join(' ') }),
             ReturnValues: gives,
             ...conditional(when, terms),
+            ...RETURNED,
           }),
         ),
       );
@@ -166,18 +168,26 @@ export function createTable(client: Pick<DynamoDBClient, 'send'>, TableName: str
             Key: attributes(key),
             ReturnValues: 'ALL_OLD',
             ...conditional(['attribute_exists(p)', ...when(terms)], terms),
+            ...RETURNED,
           }),
         ),
       );
     },
-    /** Items of one `p` in the order of `k`, behind `after`; `more` when there may be further ones. */
-    async query(p: Uint8Array, after: Uint8Array, limit?: number): Promise<{ items: Item[]; more: boolean }> {
+    /** Removes an item that fulfils the condition, and gives nothing of it: whether there was one. */
+    async drop(key: Key, when: (terms: Terms) => readonly string[]): Promise<boolean> {
+      const terms = createTerms();
+      const request = { TableName, Key: attributes(key), ...conditional(when(terms), terms) };
+      return (await written(client.send(new DeleteItemCommand(request)))).applied;
+    },
+    /** Items of one `p` in the order of `k`; `more` when there may be further ones. */
+    async query(p: Uint8Array, { after, upTo = LAST, limit }: Range): Promise<{ items: Item[]; more: boolean }> {
       const { Items = [], LastEvaluatedKey } = await coded(
         client.send(
           new QueryCommand({
             TableName,
-            KeyConditionExpression: 'p = :p AND k > :k',
-            ExpressionAttributeValues: attributes({ ':p': p, ':k': after }),
+            KeyConditionExpression: 'p = :p AND k BETWEEN :from AND :to',
+            // The next key there can be: a zero byte more.
+            ExpressionAttributeValues: attributes({ ':p': p, ':from': Buffer.concat([after, FIRST]), ':to': upTo }),
             ConsistentRead: true,
             ...(limit !== undefined && { Limit: limit }),
           }),
@@ -185,29 +195,42 @@ export function createTable(client: Pick<DynamoDBClient, 'send'>, TableName: str
       );
       return { items: Items.map(plain), more: LastEvaluatedKey !== undefined };
     },
-    /** All items that the filter lets through, page by page. It reads the whole table. */
-    async *scan(filter: (terms: Terms) => string): AsyncGenerator<Item[]> {
+    /**
+     * The items of the whole table, or of a part of it, that the filter lets through, page by page. What was written just
+     * before may be missing.
+     */
+    async *scan({ filter, only, segment, limit }: Scan): AsyncGenerator<{
+      items: Item[];
+      read: number;
+      more: boolean;
+    }> {
       const terms = createTerms();
-      const FilterExpression = filter(terms);
-      let ExclusiveStartKey: Record<string, AttributeValue> | undefined;
-      do {
-        const { Items = [], LastEvaluatedKey } = await coded(
-          client.send(
-            new ScanCommand({
-              TableName,
-              FilterExpression,
-              ...terms.registered(),
-              ConsistentRead: true,
-              ...(ExclusiveStartKey && { ExclusiveStartKey }),
-            }),
-          ),
+      const request = {
+        TableName,
+        FilterExpression: filter(terms),
+        ProjectionExpression: only.join(', '),
+        ...terms.registered(),
+        ...(segment && { Segment: segment.number, TotalSegments: segment.of }),
+        ...(limit !== undefined && { Limit: limit }),
+      };
+      for (let start: Record<string, AttributeValue> | undefined, more = true; more; ) {
+        const { Items, ScannedCount, LastEvaluatedKey } = await coded(
+          client.send(new ScanCommand({ ...request, ...(start && { ExclusiveStartKey: start }) })),
         );
-        yield Items.map(plain);
-        ExclusiveStartKey = LastEvaluatedKey;
-      } while (ExclusiveStartKey);
+        start = LastEvaluatedKey;
+        more = start !== undefined;
+        yield { items: (Items ?? []).map(plain), read: ScannedCount ?? 0, more };
+      }
+    },
+    /** How many items the table has, as DynamoDB counted them within the last six hours. */
+    async countedItems(): Promise<number> {
+      const { Table } = await coded(client.send(new DescribeTableCommand({ TableName })));
+      return Table?.ItemCount ?? 0;
     },
   };
 }
+
+const inParentheses = (condition: string) => (condition.includes(' OR ') ? `(${condition})` : condition);
 
 const pause = (waitMs: number) => {
   if (waitMs > 1000) throw new StoreError('throttled', 'DynamoDB leaves a part of the request undone');
@@ -222,9 +245,14 @@ export function chunks<T>(all: readonly T[], size: number): T[][] {
 function createTerms() {
   const values: Record<string, AttributeValue> = {};
   const names: Record<string, string> = {};
+  const terms = new Map<unknown, string>();
   return {
+    /** One term for all times that a value is named. */
     value(value: unknown): string {
-      const term = `:v${Object.keys(values).length}`;
+      const known = terms.get(value);
+      if (known !== undefined) return known;
+      const term = `:v${terms.size}`;
+      terms.set(value, term);
       values[term] = attribute(value);
       return term;
     },
@@ -234,64 +262,11 @@ function createTerms() {
       return term;
     },
     registered: () => ({
-      ...(Object.keys(values).length > 0 && { ExpressionAttributeValues: values }),
+      ...(terms.size > 0 && { ExpressionAttributeValues: values }),
       ...(Object.keys(names).length > 0 && { ExpressionAttributeNames: names }),
     }),
   };
 }
 
-function attribute(value: unknown): AttributeValue {
-  if (typeof value === 'string') return { S: value };
-  if (typeof value === 'number') return { N: String(value) };
-  if (typeof value === 'boolean') return { BOOL: value };
-  if (value instanceof Uint8Array) return { B: value };
-  if (Array.isArray(value)) return { L: value.map(attribute) };
-  return { M: attributes(value as Item) };
-}
-
-const attributes = (item: Item): Record<string, AttributeValue> =>
-  Object.fromEntries(
-    Object.entries(item).flatMap(([name, value]) => (value === undefined ? [] : [[name, attribute(value)]])),
-  );
-
-function plainValue({ S, N, B, BOOL, L, M }: AttributeValue): unknown {
-  if (N !== undefined) return Number(N);
-  return S ?? B ?? BOOL ?? L?.map(plainValue) ?? (M && plain(M));
-}
-
-const plain = (item: Record<string, AttributeValue>): Item =>
-  Object.fromEntries(Object.entries(item).map(([name, value]) => [name, plainValue(value)]));
-
 const itemOf = (item: Record<string, AttributeValue> | undefined): { item?: Item } =>
   item ? { item: plain(item) } : {};
-
-const coded = async <T>(request: Promise<T>): Promise<T> => {
-  try {
-    return await request;
-  } catch (error) {
-    throw storeError(error);
-  }
-};
-
-// Names of https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html, and of the SDK.
-const CODES: Record<string, StoreErrorCode> = {
-  ProvisionedThroughputExceededException: 'throttled',
-  ThrottlingException: 'throttled',
-  RequestLimitExceeded: 'throttled',
-  TransactionConflictException: 'throttled',
-  ReplicatedWriteConflictException: 'throttled',
-  ItemCollectionSizeLimitExceededException: 'invalid',
-  ValidationException: 'invalid', // an item of more than 400 kB too
-  ResourceNotFoundException: 'unsupported',
-  AccessDeniedException: 'unsupported',
-  TimeoutError: 'timeout',
-  AbortError: 'timeout',
-};
-
-function storeError(cause: unknown): StoreError {
-  if (cause instanceof StoreError) return cause;
-  const { name = '' } = cause as { name?: string };
-  const code = CODES[name] ?? 'unavailable';
-  const words = code === 'unavailable' ? 'DynamoDB cannot be reached' : 'DynamoDB refused or did not answer';
-  return new StoreError(code, `${words}: ${name}`, { cause });
-}

@@ -40,9 +40,11 @@ export interface Table<V> {
   delete(key: string): boolean;
   /** The key of a record that is due, the longest due first. */
   findDue(now: number): string | undefined;
+  /** How many records are due, and since when the first is. */
+  countDue(now: number): { readonly records: number; readonly oldestDueAt?: number };
 }
 
-type Purgeable = Pick<Table<unknown>, 'findDue' | 'delete'>;
+type Purgeable = Pick<Table<unknown>, 'findDue' | 'countDue' | 'delete'>;
 
 /** The tables of a cache, and the limits over all of them together. */
 export interface Elements {
@@ -176,6 +178,11 @@ export function createElements(limits: Limits, clock: Clock): Elements {
         const first = dues.first();
         return first && first.rank <= now ? first.item.key : undefined;
       },
+      countDue(now) {
+        const records = dues.countUpTo(now);
+        const first = dues.first();
+        return { records, ...(first && records > 0 && { oldestDueAt: first.rank }) };
+      },
     };
     all.push(records);
     if (standing !== 'part') counted.push(table);
@@ -184,18 +191,24 @@ export function createElements(limits: Limits, clock: Clock): Elements {
 
   const purge: Elements['purge'] = (kinds, { now, limit, deadlineMs = Number.POSITIVE_INFINITY }) => {
     const removed = Object.fromEntries(Object.keys(kinds).map((kind) => [kind, 0]));
+    const report = (more: boolean): PurgeReport => {
+      const due = Object.values(kinds).flatMap((tables) => tables.map((table) => table.countDue(now)));
+      const oldestDueAt = Math.min(...due.map((each) => each.oldestDueAt ?? Number.POSITIVE_INFINITY));
+      const records = due.reduce((sum, each) => sum + each.records, 0);
+      return { removed, more, backlog: { records, precision: 'exact', ...(records > 0 && { oldestDueAt }) } };
+    };
     let left = limit;
     for (const [kind, tables] of Object.entries(kinds)) {
       for (const table of tables) {
         for (let key = table.findDue(now); key !== undefined; key = table.findDue(now)) {
-          if (left <= 0 || clock() >= deadlineMs) return { removed, more: true };
+          if (left <= 0 || clock() >= deadlineMs) return report(true);
           table.delete(key);
           removed[kind] = (removed[kind] ?? 0) + 1;
           left -= 1;
         }
       }
     }
-    return { removed, more: false };
+    return report(false);
   };
 
   const values = () => all.flatMap((records) => [...records.values()].map(({ value }) => value));

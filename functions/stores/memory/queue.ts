@@ -13,6 +13,8 @@ export const newEntry = <T>(item: T): Entry<T> => ({ item, rank: 0, tie: 0, posi
 /** A queue by rank: a binary heap whose entries know where they stand, so that each can move or leave in O(log n). */
 export interface Queue<T> {
   first(): Entry<T> | undefined;
+  /** How many there are up to this rank: so many steps. */
+  countUpTo(rank: number): number;
   /** Adds an entry, or moves one that is in the queue. */
   put(entry: Entry<T>, rank: number, tie?: number): void;
   /** Takes an entry out if it is in. */
@@ -45,8 +47,14 @@ export function createQueue<T>(): Queue<T> {
       swap(entry, child);
     }
   };
+  const countFrom = (position: number, rank: number): number => {
+    const entry = heap[position];
+    if (!entry || entry.rank > rank) return 0;
+    return 1 + countFrom(2 * position + 1, rank) + countFrom(2 * position + 2, rank);
+  };
   return {
     first: () => heap[0],
+    countUpTo: (rank) => countFrom(0, rank),
     put(entry, rank, tie = 0) {
       entry.rank = rank;
       entry.tie = tie;
