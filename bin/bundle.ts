@@ -2,7 +2,7 @@
  * `npm run bundle` makes `bundles/`: a file for each function, and files that several share. A function is deployed with
  * those that it loads and those of its engines; `manifest.json` says which these are.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile } from 'esbuild';
@@ -38,10 +38,14 @@ const { metafile, outputFiles } = await build({
     js: `import{createRequire as __bundleRequire}from'node:module';const require=__bundleRequire(import.meta.url);`,
   },
 });
+// Beside what is there, and then in its place, so that whoever reads it meanwhile finds one or the other.
+const draft = mkdtempSync(join(root, '.bundles-'));
+mkdirSync(join(draft, 'shared'));
+for (const { path, contents } of outputFiles) writeFileSync(join(draft, relative(folder, path)), contents);
+writeFileSync(join(draft, 'manifest.json'), `${JSON.stringify(manifestOf(metafile), null, 2)}\n`);
+chmodSync(draft, 0o755);
 rmSync(folder, { recursive: true, force: true });
-mkdirSync(join(folder, 'shared'), { recursive: true });
-for (const { path, contents } of outputFiles) writeFileSync(path, contents);
-writeFileSync(join(folder, 'manifest.json'), `${JSON.stringify(manifestOf(metafile), null, 2)}\n`);
+renameSync(draft, folder);
 
 function manifestOf({ inputs, outputs }: Metafile): Manifest {
   const outputOf = new Map(Object.entries(outputs).map(([file, { entryPoint }]) => [entryPoint, file]));

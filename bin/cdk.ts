@@ -30,7 +30,10 @@ try {
       terminationProtection: false,
     }),
   });
-  const service = new ServiceStack(app, 'Service', location);
+  const service = new ServiceStack(app, 'Service', {
+    ...location,
+    ...(disposable && { logs: { removalPolicy: RemovalPolicy.DESTROY } }),
+  });
   service.addStackDependency(data);
 } catch (error) {
   if (!(error instanceof ConfigurationError) && !isMissing(error)) throw error;

@@ -157,6 +157,12 @@ export class AuroraPostgresql extends Construct {
         log_lock_waits: '1',
       },
     });
+    if (!props.deletionProtection) {
+      Validations.of(cluster).acknowledge({
+        id: 'AwsSolutions-RDS10',
+        reason: 'Whoever deploys it wants to be rid of it again, and is warned of what that means.',
+      });
+    }
     Validations.of(cluster).acknowledge({
       id: 'AwsSolutions-RDS11',
       reason: 'Another port hides nothing from whoever is in the network, and RDS Proxy has the usual one in any case.',

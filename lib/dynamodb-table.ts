@@ -74,7 +74,7 @@ export const dynamodbFacts = ['tableName'] as const;
 export type DynamodbFacts = Readonly<Record<(typeof dynamodbFacts)[number], string>>;
 
 const reads = ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'];
-const writes = [...reads, 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:BatchWriteItem'];
+const writes = [...reads, 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'];
 const onlyPurged = { 'ForAllValues:StringEquals': { 'dynamodb:Attributes': purgedAttributes } };
 
 /**
@@ -82,29 +82,30 @@ const onlyPurged = { 'ForAllValues:StringEquals': { 'dynamodb:Attributes': purge
  * it reads, or it would be given everything, and a removed item is not given back
  * (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html).
  */
-const permissions: Record<
-  StoreAccess,
-  readonly { actions: string[]; conditions?: Record<string, Record<string, unknown>> }[]
-> = {
-  read: [{ actions: reads }],
-  write: [{ actions: writes }],
-  purge: [
-    { actions: ['dynamodb:DescribeTable'] },
-    {
-      actions: ['dynamodb:Scan'],
-      conditions: { ...onlyPurged, StringEquals: { 'dynamodb:Select': 'SPECIFIC_ATTRIBUTES' } },
-    },
-    {
-      actions: ['dynamodb:DeleteItem'],
-      conditions: { ...onlyPurged, StringEqualsIfExists: { 'dynamodb:ReturnValues': 'NONE' } },
-    },
-  ],
+interface Permission {
+  readonly actions: string[];
+  readonly conditions?: Record<string, Record<string, unknown>>;
+}
+
+const permissions = (access: StoreAccess, nativeTimeToLive: boolean): readonly Permission[] => {
+  if (access !== 'purge') return [{ actions: access === 'read' ? reads : writes }];
+  const scan = {
+    actions: ['dynamodb:Scan'],
+    conditions: { ...onlyPurged, StringEquals: { 'dynamodb:Select': 'SPECIFIC_ATTRIBUTES' } },
+  };
+  // Where the table removes by itself, a purge looks at a sample, and tells how much that stands for.
+  if (nativeTimeToLive) return [{ actions: ['dynamodb:DescribeTable'] }, scan];
+  const remove = {
+    actions: ['dynamodb:DeleteItem'],
+    conditions: { ...onlyPurged, StringEqualsIfExists: { 'dynamodb:ReturnValues': 'NONE' } },
+  };
+  return [scan, remove];
 };
 
 /** A table that this stack creates, another one does, or neither: its name is all that there is to know. */
 export function dynamodbConnection(
   scope: Construct,
-  { region }: { readonly region?: string },
+  { region, nativeTimeToLive }: { readonly region?: string; readonly nativeTimeToLive: boolean },
   { tableName }: DynamodbFacts,
 ): StoreConnection {
   const tableArn = Stack.of(scope).formatArn({
@@ -122,7 +123,7 @@ export function dynamodbConnection(
       const accesses = new Set([tokens, artifacts]);
       for (const access of ['read', 'write', 'purge'] as const) {
         if (!accesses.has(access) || (access === 'read' && accesses.has('write'))) continue;
-        for (const permission of permissions[access]) {
+        for (const permission of permissions(access, nativeTimeToLive)) {
           Grant.addToPrincipal({ grantee, resourceArns: [tableArn], ...permission });
         }
       }

@@ -1,4 +1,4 @@
-import { Annotations, ArnFormat, Duration, Stack } from 'aws-cdk-lib';
+import { Annotations, ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import {
   Alarm,
   ComparisonOperator,
@@ -328,7 +328,11 @@ function alarmTopic(scope: Construct): Topic {
       resources: [resource],
       conditions: { StringEquals: { 'aws:SourceAccount': account }, ArnLike: { 'aws:SourceArn': alarmsHere } },
     });
-  const key = new Key(scope, 'TopicKey', { enableKeyRotation: true, description: 'Alarms of the OAuth token stores' });
+  const key = new Key(scope, 'TopicKey', {
+    enableKeyRotation: true,
+    description: 'Alarms of the OAuth token stores',
+    removalPolicy: RemovalPolicy.DESTROY, // nothing that it encrypts is kept
+  });
   key.addToResourcePolicy(statement(['kms:Decrypt', 'kms:GenerateDataKey*'], '*'));
   const topic = new Topic(scope, 'Topic', { displayName: 'OAuth token stores', masterKey: key, enforceSSL: true });
   topic.addToResourcePolicy(statement(['sns:Publish'], topic.topicArn));

@@ -1,4 +1,4 @@
-import { Annotations, Fn, Stack } from 'aws-cdk-lib';
+import { Annotations, Fn, type RemovalPolicy, Stack } from 'aws-cdk-lib';
 import {
   FlowLogDestination,
   FlowLogTrafficType,
@@ -37,6 +37,8 @@ export interface PrivateNetworkProps {
    * describe-managed-prefix-lists`). Default: any, of which no route of a new VPC leads to others.
    */
   readonly dynamodbPrefixList?: string;
+  /** What becomes of the log of refused packets when its stack goes. Default: it stays. */
+  readonly removalPolicy?: RemovalPolicy;
 }
 
 /** What functions in another stack need to know of it, as text. */
@@ -115,7 +117,7 @@ export class PrivateNetwork extends Construct {
     return [group, this.endpoints, endpoint];
   }
 
-  private createVpc({ availabilityZones, cidr = '10.0.0.0/20' }: PrivateNetworkProps): IVpc {
+  private createVpc({ availabilityZones, cidr = '10.0.0.0/20', removalPolicy }: PrivateNetworkProps): IVpc {
     const vpc = new Vpc(this, 'Vpc', {
       ipAddresses: IpAddresses.cidr(cidr),
       // Not asked of the account, so that a template is the same wherever it is made.
@@ -129,7 +131,10 @@ export class PrivateNetwork extends Construct {
     vpc.addFlowLog('Refused', {
       trafficType: FlowLogTrafficType.REJECT,
       destination: FlowLogDestination.toCloudWatchLogs(
-        new LogGroup(this, 'RefusedTraffic', { retention: RetentionDays.THREE_MONTHS }),
+        new LogGroup(this, 'RefusedTraffic', {
+          retention: RetentionDays.THREE_MONTHS,
+          ...(removalPolicy && { removalPolicy }),
+        }),
       ),
     });
     return vpc as IVpc;

@@ -72,7 +72,7 @@ export interface OAuthStoresProps extends OAuthStoresLocation {
   /** Tables are kept in other Regions too, strongly consistent. Default: in the stack’s own. */
   readonly replicas?: Replicas;
   /** Where databases are, and the functions that use them. Default: a VPC of its own, without a way to the internet. */
-  readonly network?: Omit<PrivateNetworkProps, 'dynamodb'>;
+  readonly network?: Omit<PrivateNetworkProps, 'dynamodb' | 'removalPolicy'>;
   /** Of the database servers that are created. */
   readonly aurora?: Pick<AuroraPostgresqlProps, 'minCapacity' | 'maxCapacity' | 'readers' | 'version' | 'schema'>;
 }
@@ -127,7 +127,7 @@ export class OAuthStores extends ConnectedStores {
 
     const privateNetwork = once(() => {
       const dynamodb = used.some(({ section }) => section === 'caches');
-      const created = new PrivateNetwork(this, 'Network', { ...network, dynamodb });
+      const created = new PrivateNetwork(this, 'Network', { ...network, dynamodb, removalPolicy });
       new Facts(this, 'NetworkFacts', parameterName(name, ...NETWORK), created.facts);
       return created;
     });

@@ -70,7 +70,11 @@ const WORDS: Readonly<Record<string, string>> = {
   clientAccessTokens: 'client access tokens',
 };
 
-function inWords({ removed, more }: PurgeReport): string {
+const PRECISION = { exact: '', 'at least': 'at least ', estimated: 'about ' };
+
+function inWords({ removed, more, backlog: { records, precision } }: PurgeReport): string {
   const counts = Object.entries(removed).map(([kind, count]) => `${count} ${WORDS[kind] ?? kind}`);
-  return `removed ${counts.join(', ')}${more ? '; more has expired' : ''}`;
+  const done = counts.length === 0 ? 'the engine removes by itself' : `removed ${counts.join(', ')}`;
+  const left = records === 0 ? '' : `; ${PRECISION[precision]}${records} more have expired`;
+  return `${done}${left || (more ? '; more has expired' : '')}`;
 }

@@ -196,7 +196,7 @@ describe('purge', () => {
     const { status, stdout, stderr } = await run(['purge', '--limit', '2', '--seconds', '60']);
     expect(status).toBe(1);
     expect(stdout.split('\n')).toEqual([
-      'tokens: removed 2 access tokens, 0 grants, 0 revocations; more has expired',
+      'tokens: removed 2 access tokens, 0 grants, 0 revocations; 4 more have expired',
       'sessions: removed 0 artifacts',
       'volatile, codes: in the memory of the process that serves it, which purges it',
       '',

@@ -119,6 +119,10 @@ export interface LaunchOptions {
   /** The signal that makes the server end at once and in order. */
   readonly stopSignal: NodeJS.Signals;
   readonly readyWithinMs?: number;
+  /** The whole of the server's environment; without it, this process's own. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Whether the server runs as this process's own user: one that may read this checkout and its folder. */
+  readonly asSelf?: boolean;
 }
 
 /**
@@ -126,10 +130,11 @@ export interface LaunchOptions {
  * stops it. It also stops at SIGINT, SIGTERM and SIGHUP of this process.
  */
 export const launch = async (options: LaunchOptions): Promise<() => Promise<void>> => {
-  const { command, folder, isReady, stopSignal, readyWithinMs = 60_000 } = options;
+  const { command, folder, isReady, stopSignal, readyWithinMs = 60_000, env, asSelf = false } = options;
   const logFile = join(folder, 'server.log');
   const log = openSync(logFile, 'a');
-  const child = start(command, serverUser, { stdio: ['ignore', log, log], cwd: folder });
+  const user = asSelf ? undefined : serverUser;
+  const child = start(command, user, { stdio: ['ignore', log, log], cwd: folder, ...(env && { env }) });
   closeSync(log);
   let alive = true;
   const end = ended(child)

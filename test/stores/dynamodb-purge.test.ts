@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { afterAll, describe, expect, it } from 'vitest';
+import { purgedAttributes } from '../../functions/config/dynamodb.ts';
 import type { Engine } from '../../functions/domain/ports.ts';
-import { PURGE_ATTRIBUTES } from '../../functions/stores/dynamodb/purge.ts';
 import { createEngine, createTable } from '../../functions/stores/dynamodb.ts';
 import { createVirtualClock } from '../conformance/index.ts';
 import {
@@ -112,13 +112,15 @@ describe.skipIf(server === undefined)('a purge', () => {
           /(?<![:\w])[a-z]\w*/gi,
         );
         const named = new Set(words?.filter((word) => !['begins_with', 'OR', 'AND'].includes(word)));
-        for (const name of named) expect(PURGE_ATTRIBUTES).toContain(name);
+        for (const name of named) expect(purgedAttributes).toContain(name);
         expect(request).not.toHaveProperty('ReturnValues');
         expect(request).not.toHaveProperty('ReturnValuesOnConditionCheckFailure');
         expect(request).not.toHaveProperty('ExpressionAttributeNames');
       }
       const scans = requests.filter(({ FilterExpression }) => FilterExpression !== undefined);
-      for (const { ProjectionExpression } of scans) expect(ProjectionExpression).toBe('p, k, l');
+      for (const { ProjectionExpression, Select } of scans) {
+        expect([ProjectionExpression, Select]).toEqual(['p, k, l', 'SPECIFIC_ATTRIBUTES']);
+      }
       expect(scans.length).toBeGreaterThan(0);
     },
   );

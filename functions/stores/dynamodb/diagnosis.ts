@@ -12,8 +12,8 @@ import {
   type TableDescription,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
+import { purgedAttributes } from '../../config/dynamodb.ts';
 import { createClient, type DynamodbSettings } from './client.ts';
-import { PURGE_ATTRIBUTES } from './purge.ts';
 
 // Whether a table can be worked with, and if not, what is wrong, in words for whoever has to mend it.
 
@@ -84,7 +84,14 @@ async function permissionFault(client: DynamoDBClient, TableName: string): Promi
         new QueryCommand({ TableName, KeyConditionExpression: 'p = :p', ExpressionAttributeValues: { ':p': Key.p } }),
       ),
     Scan: () =>
-      client.send(new ScanCommand({ TableName, Limit: 1, ProjectionExpression: PURGE_ATTRIBUTES.join(', ') })),
+      client.send(
+        new ScanCommand({
+          TableName,
+          Limit: 1,
+          ProjectionExpression: purgedAttributes.join(', '),
+          Select: 'SPECIFIC_ATTRIBUTES',
+        }),
+      ),
     PutItem: () => client.send(new PutItemCommand({ ...none, Item: Key })),
     UpdateItem: () => client.send(new UpdateItemCommand({ ...none, Key })),
     DeleteItem: () => client.send(new DeleteItemCommand({ ...none, Key })),

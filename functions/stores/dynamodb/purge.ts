@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto';
+import { purgedAttributes } from '../../config/dynamodb.ts';
 import type { Clock } from '../../domain/clock.ts';
 import type { Backlog, PurgeReport, PurgeRequest } from '../../domain/ports.ts';
 import { type Key, keyOf, type Table, type Terms } from './table.ts';
 import type { Item } from './values.ts';
-
-/** The attributes that a purge reads, or names in a condition: keys, and when an item may go. Nothing of what is stored. */
-export const PURGE_ATTRIBUTES = ['p', 'k', 'l'] as const;
 
 const BATCH = 25;
 /** So many items are read to estimate what is due. */
@@ -45,7 +43,7 @@ const watching =
     const parts = Math.min(Math.max(Math.ceil(counted / SAMPLE), 1), 1_000_000);
     const sample = table.scan({
       filter: dueIn(Object.values(kinds), now),
-      only: PURGE_ATTRIBUTES,
+      only: purgedAttributes,
       segment: { number: partFor(now, parts), of: parts },
       limit: SAMPLE,
     });
@@ -79,7 +77,7 @@ const removing =
         removed[kind] = (removed[kind] ?? 0) + 1;
         left -= 1;
       };
-      const pages = table.scan({ filter: dueIn(letters, now), only: PURGE_ATTRIBUTES });
+      const pages = table.scan({ filter: dueIn(letters, now), only: purgedAttributes });
       for await (const { items, more } of pages) {
         for (let rest = items; rest.length > 0 || more; ) {
           const isLate = clock() >= deadlineMs;

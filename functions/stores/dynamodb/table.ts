@@ -209,6 +209,7 @@ export function createTable(client: Pick<DynamoDBClient, 'send'>, TableName: str
         TableName,
         FilterExpression: filter(terms),
         ProjectionExpression: only.join(', '),
+        Select: 'SPECIFIC_ATTRIBUTES' as const, // goes without saying, but not to a policy that demands it
         ...terms.registered(),
         ...(segment && { Segment: segment.number, TotalSegments: segment.of }),
         ...(limit !== undefined && { Limit: limit }),
