@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
@@ -46,6 +46,16 @@ const schemaReader = `
   console.log(schema.type);
 `;
 
+const deployment = `
+  import { App } from 'aws-cdk-lib';
+  import { ServiceStack, StoresStack } from 'oauth2-stores/cdk';
+  const location = { configuration: 'node_modules/oauth2-stores/examples/dynamodb/oauth-stores.json' };
+  const app = new App({ outdir: 'cdk.out' });
+  new StoresStack(app, 'Data', location);
+  new ServiceStack(app, 'Service', location);
+  app.synth();
+`;
+
 let tarball = '';
 let files: readonly string[] = [];
 let manifest: { dependencies: Record<string, string>; peerDependencies: Record<string, string> };
@@ -63,15 +73,16 @@ beforeAll(() => {
 afterAll(() => rmSync(project, { recursive: true, force: true }));
 
 describe('the published package', () => {
-  it('holds the compiled code, the conformance suite, the scripts for a DBA and the texts, and nothing else', () => {
+  it('holds the compiled code, the bundled functions, the suite, the scripts for a DBA and the texts, and nothing else', () => {
     const expected = [
       /^package\.json$/,
       /^README\.md$/,
       /^LICENSE$/,
       /^SECURITY\.md$/,
-      /^dist\/(functions|adapters|test\/conformance)\/.+\.(js|d\.ts)$/,
+      /^dist\/(functions|lib|adapters|test\/conformance)\/.+\.(js|d\.ts)$/,
+      /^bundles\/(manifest\.json|([a-z-]+|shared\/[\w-]+)\.mjs)$/,
       /^dist\/bin\/(oauth2-stores|folder-lock|commands\/[a-z-]+)\.(js|d\.ts)$/,
-      /^dist\/oauth-stores\.schema\.json$/,
+      /^dist\/(oauth-stores\.schema|openapi)\.json$/,
       /^(dist\/)?sql\/[a-z0-9]+\/.+\.(sql|cql)$/,
       /^examples\//,
     ];
@@ -129,6 +140,21 @@ describe('the published package', () => {
   it('has a JSON Schema for editors', () => {
     write('schema.js', schemaReader);
     expect(run(process.execPath, 'schema.js')).toBe('object\n');
+  });
+
+  it('deploys its functions from a CDK app, which brings neither a bundler nor a driver', () => {
+    for (const name of ['aws-cdk-lib', 'constructs']) {
+      symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name));
+    }
+    write('app.js', deployment);
+    run(process.execPath, 'app.js');
+    const template = JSON.parse(readFileSync(join(project, 'cdk.out/Service.template.json'), 'utf8'));
+    const functions = Object.values<{ Type: string; Properties: { Handler: string } }>(template.Resources)
+      .filter(({ Type }) => Type === 'AWS::Lambda::Function')
+      .map(({ Properties }) => Properties.Handler.replace('.handler', '.mjs'));
+    expect(functions).toContain('authorizer.mjs');
+    const assets = globSync('asset.*/*.mjs', { cwd: join(project, 'cdk.out') }).map((file) => basename(file));
+    expect(functions.filter((file) => !assets.includes(file))).toEqual([]);
   });
 
   it('passes publint', async () => {
