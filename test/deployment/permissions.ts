@@ -34,7 +34,8 @@ export const dynamodbPermissions = (deployment: Deployment) =>
     it.each([
       ['LookupToken', { GetItem: 'allowed', PutItem: refused, DeleteItem: refused, Scan: refused }],
       ['IssueTokens', { GetItem: 'allowed', PutItem: 'allowed', DeleteItem: 'allowed', Scan: refused }],
-      ['Purge', { GetItem: refused, PutItem: refused, DeleteItem: 'allowed', Scan: refused }],
+      // The table removes by itself: a purge looks at a sample.
+      ['Purge', { GetItem: refused, PutItem: refused, DeleteItem: refused, Scan: refused }],
     ] as const)('the function %s may do with the table what it is for, and nothing else', async (name, expected) => {
       const call = await callAs(name);
       expect({
@@ -47,8 +48,9 @@ export const dynamodbPermissions = (deployment: Deployment) =>
 
     it('the purge may scan for keys and expiries, and see nothing else of an item', async () => {
       const call = await callAs('Purge');
-      expect(await call('Scan', { ProjectionExpression: 'p, k, l' })).toBe('allowed');
-      expect(await call('Scan', { ProjectionExpression: 'p, k, d' })).toBe(refused);
+      const Select = 'SPECIFIC_ATTRIBUTES';
+      expect(await call('Scan', { Select, ProjectionExpression: 'p, k, l' })).toBe('allowed');
+      expect(await call('Scan', { Select, ProjectionExpression: 'p, k, d' })).toBe(refused);
     });
   });
 
