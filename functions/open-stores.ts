@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Configuration, StoreSettings } from './config/configuration.ts';
 import type { StoreKind } from './config/functions.ts';
 import { placeOf } from './config/places.ts';
+import { cassandraSettings, keyspacesSettings, postgresqlSettings, valkeySettings } from './connection-settings.ts';
 import type { CodeDeployment } from './domain/authorization-codes.ts';
 import { type Clock, systemClock } from './domain/clock.ts';
 import type { Recognition } from './domain/digest.ts';
@@ -18,7 +17,6 @@ import type {
 } from './domain/ports.ts';
 import { createCodec } from './domain/records.ts';
 import { type Observe, observedEngine } from './observation.ts';
-import type { PostgresqlSettings } from './stores/postgresql.ts';
 
 export interface OpenOptions {
   /** The deployment's keys: digests, checks and sealing. Without them there are the stores alone, as for administration. */
@@ -53,8 +51,6 @@ export interface Stores {
   codes(name?: string): CodeDeployment;
   close(): Promise<void>;
 }
-
-type Database = Configuration['databases'][string];
 
 /**
  * Opens the stores of a configuration. A connection that several stores name is opened once and shared.
@@ -148,7 +144,11 @@ async function open(
         clock,
       );
     }
-    throw unsupported(cache?.engine);
+    if (cache?.engine === 'valkey') {
+      const { createEngine } = await import('./stores/valkey.ts');
+      return createEngine(await valkeySettings(store.cache, cache, options), clock);
+    }
+    throw unsupported(undefined);
   }
   if (store.storeIn === 'database') {
     const database = configuration.databases[store.database];
@@ -156,81 +156,19 @@ async function open(
     const { createEngine } = await import('./stores/postgresql.ts');
     return createEngine(await postgresqlSettings(store.database, database, options), clock);
   }
-  throw unsupported(configuration.cassandra[store.cassandra]?.engine);
+  const cluster = configuration.cassandra[store.cassandra];
+  if (cluster?.engine === 'cassandra') {
+    const { createEngine } = await import('./stores/cassandra.ts');
+    return createEngine(await cassandraSettings(cluster, store, options), clock);
+  }
+  if (cluster?.engine === 'keyspaces') {
+    return (await import('./stores/keyspaces.ts')).createEngine(keyspacesSettings(cluster, store), clock);
+  }
+  throw unsupported(undefined);
 }
 
 const unsupported = (engine: string | undefined) =>
   new StoreError(
     'unsupported',
-    `this version has no store for the engine ${engine}; it has memory, dynamodb and postgresql`,
+    `this version has no store for the engine ${engine}; it has memory, dynamodb, valkey, postgresql, cassandra and keyspaces`,
   );
-
-/** How a configured database is reached. */
-export async function postgresqlSettings(
-  name: string,
-  database: Database,
-  options: OpenOptions,
-): Promise<PostgresqlSettings> {
-  if (database.embedded) {
-    const { dataDirectory = '.data' } = options;
-    return { embedded: join(dataDirectory, database.directory ?? name) };
-  }
-  const { url, tls, pool } = database;
-  const { password, ...place } = { ...database, ...(url !== undefined && partsOf(url)) };
-  const { host, port, user } = place;
-  return {
-    ...(host !== undefined && { host }),
-    ...(port !== undefined && { port }),
-    ...(place.database !== undefined && { database: place.database }),
-    ...(user !== undefined && { user }),
-    ...(password !== undefined && {
-      password: passwordOf(password, options, { host: host ?? '', port: port ?? 5432, user: user ?? '' }),
-    }),
-    tls: tls === false ? (false as const) : await certificates(tls),
-    pool,
-  };
-}
-
-/** What a URL says, taken apart: given a whole one, the driver would let it overrule user, password and TLS. */
-function partsOf(url: string) {
-  const { hostname, port, username, password, pathname, searchParams } = new URL(url);
-  const parts = {
-    host: searchParams.get('host') ?? decodeURIComponent(hostname).replace(/^\[(.+)\]$/, '$1'),
-    user: searchParams.get('user') ?? decodeURIComponent(username),
-    password: searchParams.get('password') ?? decodeURIComponent(password),
-    database: decodeURIComponent(pathname.slice(1)),
-  };
-  const given: Partial<typeof parts> = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== ''));
-  return { ...given, ...(port !== '' && { port: Number(port) }) };
-}
-
-type Password = NonNullable<Exclude<Database, { embedded: true }>['password']>;
-
-/** A password's text at once; a function for one that must be asked for, so that each new connection gets a fresh one. */
-function passwordOf(password: Password, { password: ask }: OpenOptions, server: Server) {
-  if (typeof password === 'string') return password;
-  if ('env' in password) {
-    const value = process.env[password.env];
-    if (value === undefined)
-      throw new InputError(`environment variable ${password.env}`, 'not set', 'the password of the database');
-    return value;
-  }
-  if (!ask)
-    throw new StoreError(
-      'unsupported',
-      'a password from AWS needs somebody who asks for it: `openStores` with `password`, or { "env": "NAME" }',
-    );
-  const reference = 'secretArn' in password ? password : { ...password, ...server };
-  return () => ask(reference);
-}
-
-async function certificates(tls: Exclude<Exclude<Database, { embedded: true }>['tls'], false>) {
-  if (tls === true) return {};
-  const { trustedCertificates, clientCertificate, clientKey, serverName } = tls;
-  return {
-    ...(trustedCertificates !== undefined && { ca: await readFile(trustedCertificates, 'utf8') }),
-    ...(clientCertificate !== undefined && { cert: await readFile(clientCertificate, 'utf8') }),
-    ...(clientKey !== undefined && { key: await readFile(clientKey, 'utf8') }),
-    ...(serverName !== undefined && { servername: serverName }),
-  };
-}

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import type { Configuration } from '../../functions/config/configuration.ts';
+import { postgresqlSettings } from '../../functions/connection-settings.ts';
 import { systemClock } from '../../functions/domain/clock.ts';
-import { postgresqlSettings } from '../../functions/open-stores.ts';
 import { applySchema, createEngine } from '../../functions/stores/postgresql.ts';
 import { packagedScripts, scriptsFrom } from '../../functions/stores/postgresql-schema.ts';
 import { checkAddress, connectionNamed, dataDirectory } from './connections.ts';

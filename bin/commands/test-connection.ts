@@ -1,10 +1,11 @@
 import type { Configuration } from '../../functions/config/configuration.ts';
-import { postgresqlSettings } from '../../functions/open-stores.ts';
+import { postgresqlSettings } from '../../functions/connection-settings.ts';
 import { passwordFromAws } from '../../functions/password-from-aws.ts';
 import { type Component, type Diagnosis, diagnose } from '../../functions/stores/postgresql-diagnosis.ts';
+import { ask } from '../question.ts';
 import { allConnections, type Connection, checkAddress, connectionNamed, dataDirectory } from './connections.ts';
 import { explain } from './failure.ts';
-import { chooseStores } from './stores.ts';
+import { type ChosenStore, chooseStores, withStores } from './stores.ts';
 
 /** Says of these connections, or of all, whether they can be worked with, and if not, what is wrong. */
 export async function testConnection(configuration: Configuration, names: readonly string[]): Promise<void> {
@@ -35,6 +36,12 @@ async function diagnosisOf(configuration: Configuration, connection: Connection)
     const { diagnose } = await import('../../functions/stores/dynamodb/diagnosis.ts');
     return diagnose({ ...settings, tableName });
   }
+  if (engine === 'valkey' || engine === 'cassandra' || engine === 'keyspaces') {
+    const [store] = chooseStores(configuration).filter((each) => isOn(connection, each));
+    if (!store) return { fault: 'no store uses it, so there is nothing to ask it' };
+    await withStores(configuration, connection, [store], (stores) => ask(stores, store.kind, store.name));
+    return { found: `answers the store "${store.name}"` };
+  }
   if (engine !== 'postgresql' || !database) return { fault: `this version has no store for the engine ${engine}` };
   checkAddress(connection);
   const settings = await postgresqlSettings(name, database, { dataDirectory, password: passwordFromAws });
@@ -51,9 +58,12 @@ function dynamodbCacheNamed({ caches }: Configuration, name: string) {
 }
 
 /** The parts of the schema that the stores on a connection need. */
-function componentsOn(configuration: Configuration, { section, name }: Connection): Component[] {
+function componentsOn(configuration: Configuration, connection: Connection): Component[] {
   const needed = chooseStores(configuration)
-    .filter(({ connection }) => connection.section === section && connection.name === name)
+    .filter((store) => isOn(connection, store))
     .map(({ kind }) => (kind === 'clientAccessTokenStores' ? 'oauth-client' : 'oauth-server'));
   return [...new Set(needed)];
 }
+
+const isOn = ({ section, name }: Connection, { connection }: ChosenStore) =>
+  connection.section === section && connection.name === name;

@@ -21,7 +21,8 @@ export const placeOf = (store: StoreSettings): string => {
     case 'database':
       return `database ${store.database}`;
     default:
-      return `cassandra ${store.cassandra}`;
+      // A cluster is asked at the levels of each store.
+      return `cassandra ${store.cassandra} ${store.readConsistency} ${store.writeConsistency}`;
   }
 };
 

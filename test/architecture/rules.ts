@@ -33,6 +33,9 @@ const engineOf = (path: string): string | undefined => {
   return engines.find((engine) => name === engine || name?.startsWith(`${engine}-`));
 };
 
+/** The engine itself, and the one whose statements it speaks. */
+const kinOf = (engine: string | undefined) => (engine === 'keyspaces' ? [engine, 'cassandra'] : [engine]);
+
 const parsed = new WeakMap<SourceFile, Module>();
 
 const moduleOf = (file: SourceFile): Module => {
@@ -114,7 +117,7 @@ export const rules = {
   engines: importRule(
     'no store loads a file of another engine',
     (path) => isIn('functions/stores', path),
-    ({ target, typeOnly }, path) => typeOnly || [undefined, engineOf(path)].includes(engineOf(target)),
+    ({ target, typeOnly }, path) => typeOnly || [undefined, ...kinOf(engineOf(path))].includes(engineOf(target)),
   ),
   functions: importRule(
     'the functions import nothing of the project outside their folder, and no CDK',

@@ -8,14 +8,16 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { cassandra } from './cassandra.ts';
 import { type Counts, formatCounts, isGood, readCounts, sumCounts } from './counts.ts';
 import { dynamodb } from './dynamodb.ts';
 import type { Engine, Server } from './engine.ts';
 import { createScratchFolder, runAttached } from './launch.ts';
 import { memory } from './memory.ts';
 import { postgresql } from './postgresql.ts';
+import { valkey } from './valkey.ts';
 
-const engines: readonly Engine[] = [memory, dynamodb, postgresql];
+const engines: readonly Engine[] = [memory, dynamodb, postgresql, valkey, cassandra];
 
 interface Run {
   readonly engine: Engine;

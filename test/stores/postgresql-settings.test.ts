@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parseConfiguration } from '../../functions/config/configuration.ts';
-import { type OpenOptions, openStores, postgresqlSettings } from '../../functions/open-stores.ts';
+import { postgresqlSettings } from '../../functions/connection-settings.ts';
+import { type OpenOptions, openStores } from '../../functions/open-stores.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'postgresql-settings-'));
 afterAll(() => rmSync(folder, { recursive: true }));

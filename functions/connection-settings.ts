@@ -1,0 +1,146 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Configuration, StoreSettings } from './config/configuration.ts';
+import { InputError, StoreError } from './domain/errors.ts';
+import type { OpenOptions, Server } from './open-stores.ts';
+import type { CassandraSettings } from './stores/cassandra.ts';
+import type { KeyspacesSettings } from './stores/keyspaces.ts';
+import type { PostgresqlSettings } from './stores/postgresql.ts';
+import type { ValkeySettings } from './stores/valkey.ts';
+
+// What the configuration says of a connection, as the engine takes it: files read, passwords found or left to be asked for.
+
+type Database = Configuration['databases'][string];
+type Cluster = Configuration['cassandra'][string];
+type ValkeyCache = Extract<Configuration['caches'][string], { engine: 'valkey' }>;
+
+/** How a configured database is reached. */
+export async function postgresqlSettings(
+  name: string,
+  database: Database,
+  options: OpenOptions,
+): Promise<PostgresqlSettings> {
+  if (database.embedded) {
+    const { dataDirectory = '.data' } = options;
+    return { embedded: join(dataDirectory, database.directory ?? name) };
+  }
+  const { url, tls, pool } = database;
+  const { password, ...place } = { ...database, ...(url !== undefined && partsOf(url)) };
+  const { host, port, user } = place;
+  return {
+    ...(host !== undefined && { host }),
+    ...(port !== undefined && { port }),
+    ...(place.database !== undefined && { database: place.database }),
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && {
+      password: passwordOf(password, options, { host: host ?? '', port: port ?? 5432, user: user ?? '' }),
+    }),
+    tls: await certificates(tls),
+    pool,
+  };
+}
+
+/** How a configured Valkey is reached. */
+export async function valkeySettings(
+  name: string,
+  { hosts, user, password, tls, ...cache }: ValkeyCache,
+  options: OpenOptions,
+): Promise<ValkeySettings> {
+  const [first] = hosts ?? [];
+  if (!hosts || first === undefined)
+    throw new InputError(`caches["${name}"].hosts`, 'missing', 'servers that are there');
+  return {
+    hosts,
+    cluster: cache.cluster,
+    tls: await certificates(tls),
+    ...(cache.timeToLiveSeconds !== undefined && { timeToLiveSeconds: cache.timeToLiveSeconds }),
+    ...(cache.timeToIdleSeconds !== undefined && { timeToIdleSeconds: cache.timeToIdleSeconds }),
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password: passwordWithoutIam(password, options) }),
+  };
+}
+
+/** How a configured cluster of Cassandra is reached by one of its stores, whose consistencies are its own. */
+export async function cassandraSettings(
+  { hosts, localDataCenter, keyspace, user, password, tls }: Extract<Cluster, { engine: 'cassandra' }>,
+  { readConsistency, writeConsistency }: Extract<StoreSettings, { storeIn: 'cassandra' }>,
+  options: OpenOptions,
+): Promise<CassandraSettings> {
+  return {
+    hosts,
+    localDataCenter,
+    keyspace,
+    readConsistency,
+    writeConsistency,
+    tls: await certificates(tls),
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password: passwordWithoutIam(password, options) }),
+  };
+}
+
+/** How Amazon Keyspaces is reached by one of its stores. */
+export function keyspacesSettings(
+  { keyspace, region = process.env.AWS_REGION }: Extract<Cluster, { engine: 'keyspaces' }>,
+  { readConsistency }: Extract<StoreSettings, { storeIn: 'cassandra' }>,
+): KeyspacesSettings {
+  if (!region) throw new InputError('the Region of Keyspaces', 'missing', '`region`, or AWS_REGION in the environment');
+  return { keyspace, region, readConsistency: readConsistency as NonNullable<KeyspacesSettings['readConsistency']> };
+}
+
+/** IAM has tokens of its own for each service; this version makes those of databases. */
+function passwordWithoutIam(password: Password, options: OpenOptions) {
+  if (typeof password === 'object' && 'iam' in password) {
+    throw new StoreError(
+      'unsupported',
+      'a token of IAM is for databases in this version; give { "secretArn": "arn:…" }',
+    );
+  }
+  return passwordOf(password, options, { host: '', port: 0, user: '' });
+}
+
+/** What a URL says, taken apart: given a whole one, the driver would let it overrule user, password and TLS. */
+function partsOf(url: string) {
+  const { hostname, port, username, password, pathname, searchParams } = new URL(url);
+  const parts = {
+    host: searchParams.get('host') ?? decodeURIComponent(hostname).replace(/^\[(.+)\]$/, '$1'),
+    user: searchParams.get('user') ?? decodeURIComponent(username),
+    password: searchParams.get('password') ?? decodeURIComponent(password),
+    database: decodeURIComponent(pathname.slice(1)),
+  };
+  const given: Partial<typeof parts> = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== ''));
+  return { ...given, ...(port !== '' && { port: Number(port) }) };
+}
+
+type Password = NonNullable<Exclude<Database, { embedded: true }>['password']>;
+
+/** A password's text at once; a function for one that must be asked for, so that each new connection gets a fresh one. */
+function passwordOf(password: Password, { password: ask }: OpenOptions, server: Server) {
+  if (typeof password === 'string') return password;
+  if ('env' in password) {
+    const value = process.env[password.env];
+    if (value === undefined)
+      throw new InputError(`environment variable ${password.env}`, 'not set', 'the password of the database');
+    return value;
+  }
+  if (!ask)
+    throw new StoreError(
+      'unsupported',
+      'a password from AWS needs somebody who asks for it: `openStores` with `password`, or { "env": "NAME" }',
+    );
+  const reference = 'secretArn' in password ? password : { ...password, ...server };
+  return () => ask(reference);
+}
+
+type Tls = Exclude<Database, { embedded: true }>['tls'];
+
+async function certificates(tls: Tls) {
+  if (tls === false) return false as const;
+  if (tls === true) return {};
+  const { trustedCertificates, clientCertificate, clientKey, serverName } = tls;
+  return {
+    ...(trustedCertificates !== undefined && { ca: await readFile(trustedCertificates, 'utf8') }),
+    ...(clientCertificate !== undefined && { cert: await readFile(clientCertificate, 'utf8') }),
+    ...(clientKey !== undefined && { key: await readFile(clientKey, 'utf8') }),
+    ...(serverName !== undefined && { servername: serverName }),
+  };
+}

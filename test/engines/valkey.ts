@@ -1,0 +1,175 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Engine, Server } from './engine.ts';
+import { type Command, createScratchFolder, findFreePort, giveToServers, launch, run } from './launch.ts';
+
+const SINGLE = 'Valkey 8.1';
+const CLUSTER = 'Valkey 8.1, three primaries with a replica each';
+
+/** The folder of Debian's packages, with all that they need, unpacked: the system is not touched. Fetched once for this checkout. */
+const fetchValkey = async (): Promise<string> => {
+  const folder = fileURLToPath(new URL('../../.engines/valkey-trixie', import.meta.url));
+  if (existsSync(folder)) return folder;
+  const fetched = `${folder}.part`;
+  const apt = `${fetched}/apt`;
+  await rm(fetched, { recursive: true, force: true });
+  for (const each of ['none', 'lists/partial', 'archives/partial']) await mkdir(join(apt, each), { recursive: true });
+  await writeFile(join(apt, 'status'), '');
+  const places = await run(['apt-get', 'indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages']);
+  const mirror = places.split('\n').find((place) => /\/debian\/?$/.test(place));
+  const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
+  if (mirror === undefined) throw new Error('the system has no Debian mirror to fetch packages from');
+  await writeFile(join(apt, 'sources.list'), `deb [signed-by=${keyring}] ${mirror} trixie main\n`);
+  const options = [
+    `Dir::Etc::sourcelist=${apt}/sources.list`,
+    `Dir::Etc::sourceparts=${apt}/none`,
+    `Dir::State::lists=${apt}/lists`,
+    `Dir::State::status=${apt}/status`,
+    `Dir::Cache=${apt}`,
+    `Dir::Cache::archives=${apt}/archives`,
+    'APT::Install-Recommends=false',
+    'APT::Sandbox::User=root',
+    'Acquire::Languages=none',
+    'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false',
+  ].flatMap((option) => ['-o', option]);
+  await run(['apt-get', '-qq', ...options, 'update']);
+  await run(['apt-get', '-qq', ...options, '-y', '-d', 'install', 'valkey-server', 'valkey-tools']);
+  for (const file of await readdir(join(apt, 'archives'))) {
+    if (file.endsWith('.deb')) await run(['dpkg', '-x', join(apt, 'archives', file), fetched]);
+  }
+  await rm(apt, { recursive: true });
+  await rename(fetched, folder);
+  return folder;
+};
+
+/** A program of the packages, under their own loader and libraries. */
+const program = async (name: 'server' | 'cli', ...args: readonly string[]): Promise<Command> => {
+  const root = await fetchValkey();
+  const libraries = join(root, 'usr/lib/x86_64-linux-gnu');
+  const loader = join(libraries, 'ld-linux-x86-64.so.2');
+  return [loader, '--library-path', libraries, join(root, `usr/bin/valkey-${name}`), ...args];
+};
+
+/** Whether a server on the port answers PING at all, if only that it wants a password. */
+const answers = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
+    socket.setTimeout(1000, () => socket.destroy());
+    socket.once('data', () => {
+      resolve(true);
+      socket.destroy();
+    });
+    socket.once('error', () => {});
+    socket.once('close', () => resolve(false));
+  });
+
+/** A process of Valkey. */
+export interface Node {
+  readonly port: number;
+  /** Ends it at once, as a crash does. */
+  kill(): void;
+  /** Ends it in good order. */
+  stop(): Promise<void>;
+}
+
+/** Starts a process on a port, in a folder that it keeps its data in. */
+export const startNode = async (port: number, folder: string, ...options: readonly string[]): Promise<Node> => {
+  let pid = 0;
+  const ready = async (started: number) => {
+    pid = started;
+    return answers(port);
+  };
+  const stop = await launch({
+    command: await program('server', '--port', String(port), '--bind', '127.0.0.1', '--dir', folder, ...options),
+    folder,
+    isReady: ready,
+    stopSignal: 'SIGTERM',
+  });
+  return { port, kill: () => process.kill(pid, 'SIGKILL'), stop };
+};
+
+/** Starts one that remembers after it was stopped. */
+export const startSingle = (port: number, folder: string): Promise<Node> =>
+  startNode(port, folder, '--save', '', '--appendonly', 'yes');
+
+export interface Nodes {
+  /** Three primaries, then their replicas. */
+  readonly nodes: readonly Node[];
+  /** What the command line of Valkey answers. */
+  cli(node: Node, ...words: readonly string[]): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Starts a cluster of three primaries with a replica each; a primary that is gone for a second is given up. */
+export const startCluster = async (): Promise<Nodes> => {
+  const folder = await createScratchFolder('valkey');
+  const nodes: Node[] = [];
+  const stop = async () => {
+    await Promise.all(nodes.map((node) => node.stop()));
+    await folder.remove();
+  };
+  const cli = async ({ port }: Node, ...words: readonly string[]) =>
+    run(await program('cli', '-p', String(port), ...words));
+  const agree = async (test: (node: Node) => Promise<boolean>) => {
+    for (const deadline = Date.now() + 60_000; ; await sleep(50)) {
+      if ((await Promise.all(nodes.map(test))).every((isTrue) => isTrue)) return;
+      if (Date.now() > deadline) throw new Error('the nodes did not become a cluster within a minute');
+    }
+  };
+  try {
+    for (let count = 0; count < 6; count += 1) {
+      const place = join(folder.path, String(count));
+      await mkdir(place);
+      await giveToServers(place);
+      const [port, busPort] = [await findFreePort(), await findFreePort()];
+      const options = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', '1000'];
+      nodes.push(await startNode(port, place, '--save', '', ...options));
+    }
+    const [first] = nodes;
+    if (!first) throw new Error('no node');
+    const places = nodes.map(({ port }) => `127.0.0.1:${port}`);
+    await cli(first, '--cluster', 'create', ...places, '--cluster-replicas', '1', '--cluster-yes');
+    await agree(async (node) => (await cli(node, 'cluster', 'info')).includes('cluster_state:ok'));
+    await agree(async (node) => {
+      const role = await cli(node, 'info', 'replication');
+      return role.includes('role:master') ? role.includes('connected_slaves:1') : role.includes('link_status:up');
+    });
+    return { nodes, cli, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+};
+
+/** That further servers can be started, for what would disturb the others. */
+const FETCHED = { VALKEY_FETCHED: 'yes' };
+
+const start = async (version: string): Promise<Server> => {
+  if (version === CLUSTER) {
+    const { nodes, stop } = await startCluster();
+    const env = { ...FETCHED, VALKEY_CLUSTER: nodes.map(({ port }) => `127.0.0.1:${port}`).join() };
+    return { version, env, stop };
+  }
+  const folder = await createScratchFolder('valkey');
+  try {
+    const port = await findFreePort();
+    const node = await startSingle(port, folder.path);
+    const env = { ...FETCHED, VALKEY_URL: `valkey://127.0.0.1:${port}` };
+    return { version, env, stop: () => node.stop().then(folder.remove) };
+  } catch (error) {
+    await folder.remove();
+    throw error;
+  }
+};
+
+export const valkey: Engine = {
+  name: 'valkey',
+  versions: [SINGLE, CLUSTER],
+  tests: ['test/stores/valkey-settings.test.ts'],
+  start,
+  attach: async (url) => ({ version: 'by URL', env: { VALKEY_URL: url }, stop: async () => {} }),
+};

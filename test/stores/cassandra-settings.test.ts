@@ -1,0 +1,500 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { Client, errors, types } from 'cassandra-driver';
+import { afterAll, afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { Engine, StoredGrant } from '../../functions/domain/ports.ts';
+import { selectorKey } from '../../functions/domain/selector.ts';
+import { passwordCredentials } from '../../functions/stores/cassandra/authentication.ts';
+import { applySchema, keyspaceScript, statementsOf } from '../../functions/stores/cassandra/schema.ts';
+import { type CassandraSettings, clientOptions, createEngine } from '../../functions/stores/cassandra.ts';
+import { createVirtualClock } from '../conformance/index.ts';
+import { everyOperation } from '../conformance/operations.ts';
+import {
+  DAY,
+  issue,
+  keyOf,
+  many,
+  newAccess,
+  newArtifact,
+  newAttempt,
+  newClientToken,
+  newCode,
+  newDigest,
+  newGrant,
+  newRefresh,
+  newSuccessor,
+  rotate,
+} from '../conformance/records.ts';
+import { createKeyspace, hosts, lendKeyspace, serverUrl } from './cassandra-server.ts';
+import { describeOn } from './describe-on.ts';
+
+const clock = createVirtualClock(Date.now());
+const keyspace = `settings_${randomUUID().slice(0, 8)}`;
+const settings: CassandraSettings = { hosts, keyspace, readConsistency: 'QUORUM', writeConsistency: 'QUORUM' };
+if (serverUrl !== undefined) await lendKeyspace(settings);
+const onServer = describeOn(serverUrl);
+
+const opened: Engine[] = [];
+const open = (more: Partial<CassandraSettings> = {}) => {
+  const engine = createEngine({ ...settings, ...more }, clock.nowMs);
+  opened.push(engine);
+  return engine;
+};
+const client = new Client({ ...clientOptions(settings), ...(serverUrl !== undefined && { keyspace }) });
+const ask = async (query: string, params: unknown[] = []) =>
+  (await client.execute(query, params, { prepare: true })).rows;
+afterAll(() => Promise.all([client.shutdown(), ...opened.map((engine) => engine.close())]));
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('the schema', () => {
+  it('has a keyspace of the strategy and the factors that are asked for', () => {
+    expect(keyspaceScript('oauth', { strategy: 'SimpleStrategy', factor: 3 })).toBe(
+      `CREATE KEYSPACE IF NOT EXISTS "oauth" WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 3}`,
+    );
+    expect(keyspaceScript('oauth', { strategy: 'NetworkTopologyStrategy', factors: { eu: 3, "o'us": 2 } })).toBe(
+      `CREATE KEYSPACE IF NOT EXISTS "oauth" WITH replication = {'class': 'NetworkTopologyStrategy', 'eu': 3, 'o''us': 2}`,
+    );
+  });
+
+  it('says which password a connection sends, asked for anew', async () => {
+    let asked = 0;
+    const { initial } = passwordCredentials('user', async () => `password ${++asked}`);
+    expect([String(await initial()), String(await initial())]).toEqual(['\0user\0password 1', '\0user\0password 2']);
+  });
+});
+
+onServer('the schema on a node', () => {
+  it('can be applied again, and leaves what is there', async () => {
+    const { accessTokens } = open();
+    const { accessKey } = await issue({ accessTokens, clock });
+    await createKeyspace(settings);
+    expect(await accessTokens.findAccess(accessKey, { now: clock.now() })).toMatchObject({ outcome: 'active' });
+  });
+
+  it('fails with a coded error where a statement is refused', async () => {
+    const failing = applySchema({ ...clientOptions(settings), keyspace }, ['CREATE TABLE nothing (id blob)']);
+    await expect(failing).rejects.toMatchObject({ code: expect.stringMatching(/invalid|unsupported/) });
+  });
+
+  it('is missed by a store as unsupported', async () => {
+    const bare = `bare_${randomUUID().slice(0, 8)}`;
+    onTestFinished(() => applySchema(clientOptions(settings), [`DROP KEYSPACE "${bare}"`]));
+    await applySchema(clientOptions(settings), [keyspaceScript(bare, { strategy: 'SimpleStrategy', factor: 1 })]);
+    const { authorizationCodes } = open({ keyspace: bare });
+    await expect(authorizationCodes.find(newDigest(), { now: 0 })).rejects.toMatchObject({ code: 'unsupported' });
+  });
+
+  it('has a TTL on everything that is written, but for what never expires', async () => {
+    const engine = open();
+    const now = clock.now();
+    for (const [, call] of everyOperation(now, await issue({ ...engine, clock }))) await call(engine);
+    await rotate(engine.accessTokens, ...(await rotatable(engine)), { now });
+    await issue({ ...engine, clock }, { access: { foreign: true }, refresh: { foreign: true } });
+    const code = newCode(now);
+    await engine.authorizationCodes.add(code, { now, attempt: newAttempt() });
+    await engine.authorizationCodes.redeem(code.digest, { binding: code.binding, now, attempt: newAttempt() });
+    const artifact = newArtifact(now, { uid: newDigest(), userCode: newDigest(), consentId: 'consent' });
+    await engine.artifacts.put(artifact, { now });
+    await engine.artifacts.consume(artifact.kind, artifact.id, { now, attempt: newAttempt() });
+    await engine.clientAccessTokens.put(newClientToken(now));
+    for (const script of ['oauth-server', 'oauth-client']) {
+      const text = await readFile(new URL(`../../sql/cassandra/${script}.cql`, import.meta.url), 'utf8');
+      for (const statement of statementsOf(text)) {
+        const table = /EXISTS (\w+)/.exec(statement)?.[1] ?? '';
+        const key = (/PRIMARY KEY \((.*)\)/.exec(statement)?.[1] ?? '').split(/\W+/);
+        const columns = [...statement.matchAll(/^ {2}(\w+) [a-z]/gm)].map(([, name]) => String(name));
+        const values = columns.filter((name) => !key.includes(name));
+        if (values.length === 0) continue;
+        const rows = await ask(
+          `SELECT ${values.flatMap((name) => [name, `TTL(${name}) AS ttl_${name}`])} FROM ${table}`,
+        );
+        expect(rows.length, table).toBeGreaterThan(0);
+        for (const row of rows) {
+          for (const name of values)
+            if (row[name] !== null) expect(row[`ttl_${name}`], `${table}.${name}`).toBeGreaterThan(0);
+        }
+      }
+    }
+  });
+});
+
+const rotatable = async (engine: Engine) => {
+  const { grant, refreshKey } = await issue({ ...engine, clock });
+  return [grant, refreshKey, newSuccessor(clock.now())] as const;
+};
+
+onServer('what is kept of a grant', () => {
+  const ttls = async (grantId: Uint8Array, subject = '') => {
+    const [grant] = await ask(
+      'SELECT TTL(grant_data) AS d, TTL(client_id) AS c, TTL(refresh_digest) AS r, TTL(kept_until) AS k, TTL(sealed) AS s FROM oauth_grant WHERE grant_id = ? LIMIT 1',
+      [grantId],
+    );
+    const pointers = await ask('SELECT TTL(client_id) AS p, grant_id, owner FROM oauth_owner_grant');
+    const pointer = pointers.find(
+      ({ grant_id, owner }) => Buffer.compare(grant_id, grantId) === 0 && selectorKey({ subject }).equals(owner),
+    );
+    return [grant?.d, grant?.c, grant?.r, grant?.k, pointer?.p, ...(grant?.s === null ? [] : [grant?.s])].map(Number);
+  };
+
+  it('stays as long as the grant does, pointers too, however far its end moves', async () => {
+    const { accessTokens } = open();
+    const now = clock.now();
+    const { grant, refreshKey } = await issue({ accessTokens, clock }, { grant: { retainUntil: now + DAY } });
+    const { grantId, subject } = grant;
+    let key = refreshKey;
+    for (const days of [1, 3, 20, 60, 200]) {
+      const retainUntil = now + days * DAY;
+      if (days === 20) {
+        await accessTokens.addAccess(grantId, newAccess(now), { now, attempt: newAttempt(), retainUntil });
+      } else {
+        const successor = newSuccessor(now, { retainUntil });
+        expect(await rotate(accessTokens, grant, key, successor, { now })).toMatchObject({ outcome: 'rotated' });
+        key = keyOf(grant, successor.refresh);
+      }
+      for (const ttl of await ttls(grantId, subject)) expect(ttl).toBeGreaterThan(days * DAY);
+      const { grants } = await accessTokens.listGrants({ clientId: grant.clientId }, { limit: 2 });
+      expect(grants.map((each) => each.grant.retainUntil)).toEqual([retainUntil]);
+      expect(await accessTokens.findRefresh(key, { now })).toMatchObject({ outcome: 'active' });
+    }
+  });
+
+  it('is not shortened for the grant that stands by a second one of its id, which is refused', async () => {
+    const { accessTokens } = open();
+    const now = clock.now();
+    const { grant } = await issue({ accessTokens, clock }, { grant: { retainUntil: now + 100 * DAY } });
+    const second = newGrant(now, { ...grant, retainUntil: now + DAY });
+    const refused = accessTokens.persist({ grant: second }, { now, attempt: newAttempt() });
+    await expect(refused).rejects.toMatchObject({ code: 'conflict' });
+    for (const ttl of await ttls(grant.grantId, grant.subject)) expect(ttl).toBeGreaterThan(100 * DAY);
+  });
+
+  it('is not outlived by its revocation, which ends with it and not before', async () => {
+    const { accessTokens } = open();
+    const now = clock.now();
+    const { grant } = await issue({ accessTokens, clock }, { grant: { retainUntil: now + 300 * DAY } });
+    await accessTokens.revokeGrant(grant.grantId, { now, retainUntil: now + DAY });
+    const [row] = await ask('SELECT TTL(revoked_at) AS v FROM oauth_grant WHERE grant_id = ? LIMIT 1', [grant.grantId]);
+    expect(row?.v).toBeGreaterThan(300 * DAY);
+  });
+
+  it('has no end where an artifact never expires, nor has its consumption', async () => {
+    const { artifacts } = open();
+    const now = clock.now();
+    const { kind, id, data } = newArtifact(now);
+    await artifacts.put({ kind, id, data }, { now });
+    await artifacts.consume(kind, id, { now, attempt: newAttempt() });
+    const ttls = 'SELECT TTL(put_id) AS p, TTL(consumed_at) AS u FROM oauth_artifact WHERE kind = ? AND id = ?';
+    expect((await ask(ttls, [kind, id]))[0]).toMatchObject({ p: null, u: null });
+    await artifacts.remove(kind, id);
+  });
+
+  it('is redeemed or consumed for as long as the code or artifact stands, however long that is', async () => {
+    const { authorizationCodes, artifacts } = open();
+    const now = clock.now();
+    for (const days of [1, 90, 1000]) {
+      const code = newCode(now, { retainUntil: now + days * DAY });
+      await open().authorizationCodes.add(code, { now, attempt: newAttempt() });
+      const { binding, digest } = code;
+      expect(await authorizationCodes.redeem(digest, { binding, now, attempt: newAttempt() })).toMatchObject({
+        outcome: 'redeemed',
+      });
+      const [row] = await ask('SELECT TTL(redeemed_at) AS u FROM oauth_code WHERE code_digest = ?', [digest]);
+      expect(row?.u).toBeGreaterThan(days * DAY);
+      const artifact = newArtifact(now, { retainUntil: now + days * DAY });
+      await open().artifacts.put(artifact, { now });
+      expect(await artifacts.consume(artifact.kind, artifact.id, { now, attempt: newAttempt() })).toBe(true);
+      const consumed = 'SELECT TTL(consumed_at) AS u FROM oauth_artifact WHERE kind = ? AND id = ?';
+      const ttl = async () => (await ask(consumed, [artifact.kind, artifact.id]))[0]?.u;
+      expect(await ttl()).toBeGreaterThan(days * DAY);
+      await artifacts.put({ ...artifact, retainUntil: now + 2000 * DAY }, { now });
+      expect(await ttl()).toBeGreaterThan(2000 * DAY);
+    }
+  });
+});
+
+onServer('what is past its retainUntil by the store’s own clock', () => {
+  it('is as good as removed, although its row stands, and can be stored anew', async () => {
+    const now = clock.now();
+    const early = open();
+    const late = createEngine(settings, () => clock.nowMs() + DAY * 1000);
+    opened.push(late);
+    const retainUntil = now + DAY;
+    const foreign = true;
+    const owner = { grant: { retainUntil }, access: { foreign }, refresh: { foreign } };
+    const { grant, access, refresh, accessKey, refreshKey } = await issue({ ...early, clock }, owner);
+    const further = newAccess(now, { expiresAt: now + 60 });
+    await early.accessTokens.addAccess(grant.grantId, further, { now, attempt: newAttempt(), retainUntil });
+    const ended = newGrant(now);
+    await early.accessTokens.revokeGrant(ended.grantId, { now, retainUntil });
+    const code = newCode(now, { retainUntil });
+    const artifact = newArtifact(now, { retainUntil });
+    await early.authorizationCodes.add(code, { now, attempt: newAttempt() });
+    await early.authorizationCodes.redeem(code.digest, { binding: code.binding, now, attempt: newAttempt() });
+    await early.artifacts.put(artifact, { now });
+    await early.artifacts.consume(artifact.kind, artifact.id, { now, attempt: newAttempt() });
+
+    const { accessTokens, authorizationCodes, artifacts } = late;
+    const unknown = { outcome: 'unknown' };
+    expect(await accessTokens.findAccess(accessKey, { now })).toEqual(unknown);
+    expect(await accessTokens.findRefresh(refreshKey, { now })).toEqual(unknown);
+    expect(await rotate(accessTokens, grant, refreshKey, newSuccessor(now), { now })).toEqual(unknown);
+    expect(await accessTokens.listGrants({ clientId: grant.clientId }, { limit: 2 })).toEqual({ grants: [] });
+    expect(await authorizationCodes.find(code.digest, { now })).toEqual(unknown);
+    expect(await artifacts.find(artifact.kind, artifact.id, { now })).toEqual(unknown);
+    expect(await artifacts.remove(artifact.kind, artifact.id)).toBe(false);
+
+    const at = now + DAY;
+    const anew = { grant: newGrant(at, { grantId: grant.grantId }), access: newAccess(at), refresh };
+    expect(await accessTokens.persist(anew, { now: at, attempt: newAttempt() })).toBe('persisted');
+    expect((await accessTokens.listAccess(grant.grantId, { limit: 9 })).tokens).toEqual([anew.access]);
+    expect(await accessTokens.findAccess(keyOf(grant, further), { now: at })).toEqual(unknown);
+    expect(await accessTokens.findAccess({ digest: access.digest, grantId: grant.grantId }, { now: at })).toEqual(
+      unknown,
+    );
+    expect(await accessTokens.persist({ grant: ended }, { now: at, attempt: newAttempt() })).toBe('persisted');
+    const again = newCode(at, { digest: code.digest });
+    await authorizationCodes.add(again, { now: at, attempt: newAttempt() });
+    expect(await authorizationCodes.find(code.digest, { now: at })).toEqual({ outcome: 'active', code: again });
+    const put = newArtifact(at, { id: artifact.id });
+    await artifacts.put(put, { now: at });
+    expect(await artifacts.find(put.kind, put.id, { now: at })).toEqual({ outcome: 'active', artifact: put });
+  });
+});
+
+/** What is sent, with its levels, by the first words and the table of the statement. */
+function watchLevels() {
+  const levels = new Map<string, Set<string>>();
+  const nameOf = (value: number | undefined) =>
+    Object.keys(types.consistencies).find(
+      (name) => types.consistencies[name as keyof typeof types.consistencies] === value,
+    ) ?? 'none';
+  const note = (
+    query: string,
+    { consistency, serialConsistency }: { consistency?: number; serialConsistency?: number },
+  ) => {
+    const what = `${query.slice(0, 6)} ${/(?:FROM|INTO|UPDATE) (\w+)/.exec(query)?.[1]}${/ IF /.test(query) ? ' IF' : ''}`;
+    const level = / IF /.test(query) ? `${nameOf(consistency)}/${nameOf(serialConsistency)}` : nameOf(consistency);
+    levels.set(what, (levels.get(what) ?? new Set()).add(level));
+  };
+  const { execute, batch } = Client.prototype;
+  vi.spyOn(Client.prototype, 'execute').mockImplementation(function (this: Client, ...values: unknown[]) {
+    const { consistency, ...options } = values[2] as { consistency?: number };
+    // The driver takes ANY here for nothing said, and sends ONE.
+    note(String(values[0]), { ...options, consistency: consistency || types.consistencies.one });
+    return (execute as (...all: unknown[]) => Promise<types.ResultSet>).apply(this, values);
+  } as never);
+  vi.spyOn(Client.prototype, 'batch').mockImplementation(function (this: Client, ...values: unknown[]) {
+    note((values[0] as { query: string }[])[0]?.query ?? '', values[1] as object);
+    return (batch as (...all: unknown[]) => Promise<types.ResultSet>).apply(this, values);
+  } as never);
+  return levels;
+}
+
+onServer('consistency', () => {
+  it('that a store is set to is that of its look-ups and new records; decisions and revocations never follow it', async () => {
+    const engine = open({ readConsistency: 'ONE', writeConsistency: 'ANY' });
+    const careful = open();
+    const now = clock.now();
+    const issued = await issue({ ...careful, clock });
+    const code = newCode(now);
+    await careful.authorizationCodes.add(code, { now, attempt: newAttempt() });
+    const artifact = newArtifact(now);
+    await careful.artifacts.put(artifact, { now });
+    const levels = watchLevels();
+    const during = async (call: () => Promise<unknown>) => {
+      levels.clear();
+      await call();
+      return Object.fromEntries([...levels].map(([what, all]) => [what, [...all].join(' ')]));
+    };
+    const { accessTokens, authorizationCodes, artifacts, clientAccessTokens } = engine;
+    const { grant, accessKey, refreshKey } = issued;
+    const write = () => ({ now, attempt: newAttempt() });
+    const retain = () => ({ ...write(), retainUntil: grant.retainUntil });
+
+    expect(await during(() => accessTokens.findAccess(accessKey, { now }))).toEqual({ 'SELECT oauth_grant': 'one' });
+    expect(await during(() => accessTokens.findRefresh(refreshKey, { now }))).toEqual({ 'SELECT oauth_grant': 'one' });
+    expect(await during(() => clientAccessTokens.put(newClientToken(now)))).toEqual({
+      'INSERT oauth_client_token': 'any',
+    });
+    expect(await during(() => authorizationCodes.add(newCode(now), write()))).toEqual({
+      'UPDATE oauth_code IF': 'any/serial',
+    });
+    expect(await during(() => artifacts.put(newArtifact(now), { now }))).toEqual({
+      'UPDATE oauth_artifact IF': 'any/serial',
+    });
+    expect(await during(() => accessTokens.addAccess(grant.grantId, newAccess(now), retain()))).toEqual({
+      'UPDATE oauth_grant IF': 'any/serial',
+    });
+    expect(await during(() => accessTokens.persist({ grant: newGrant(now) }, write()))).toEqual({
+      'UPDATE oauth_grant IF': 'any/serial',
+      'INSERT oauth_owner': 'quorum',
+      'INSERT oauth_owner_grant': 'quorum',
+    });
+
+    const { binding, digest } = code;
+    expect(await during(() => authorizationCodes.redeem(digest, { binding, ...write() }))).toEqual({
+      'UPDATE oauth_code IF': 'quorum/serial',
+      'SELECT oauth_code': 'one', // of what never changes
+    });
+    expect(await during(() => rotate(accessTokens, grant, refreshKey, newSuccessor(now), { now }))).toEqual({
+      'UPDATE oauth_grant IF': 'quorum/serial',
+      'SELECT oauth_grant': 'one', // the same
+    });
+    expect(await during(() => artifacts.consume(artifact.kind, artifact.id, write()))).toEqual({
+      'UPDATE oauth_artifact IF': 'quorum/serial',
+    });
+    expect(await during(() => artifacts.putOnce(newArtifact(now), write()))).toEqual({
+      'UPDATE oauth_artifact IF': 'quorum/serial',
+    });
+    const revoked = { 'SELECT oauth_grant': 'serial', 'UPDATE oauth_grant IF': 'quorum/serial' };
+    expect(await during(() => accessTokens.revokeAccess(accessKey, { now }))).toEqual(revoked);
+    expect(await during(() => accessTokens.revokeAccessOfGrant(grant.grantId, { now }))).toEqual(revoked);
+    expect(await during(() => accessTokens.revokeRefresh(refreshKey, { now }))).toEqual(revoked);
+    const bySubject = { nowMs: clock.nowMs(), retainUntil: now + DAY };
+    expect(await during(() => accessTokens.revokeBy({ clientId: grant.clientId }, bySubject))).toEqual({
+      'INSERT oauth_revocation': 'quorum',
+      'SELECT oauth_owner': 'quorum',
+      'SELECT oauth_owner_grant': 'quorum',
+      'SELECT oauth_grant': 'serial',
+    });
+  });
+});
+
+/** The next lightweight transaction is carried out, or not, and then reported as one that timed out. */
+function timeOutOnce(isCarriedOut: boolean) {
+  let left = 1;
+  for (const method of ['execute', 'batch'] as const) {
+    const original = Client.prototype[method] as (...all: unknown[]) => Promise<types.ResultSet>;
+    vi.spyOn(Client.prototype, method).mockImplementation(async function (this: Client, ...values: unknown[]) {
+      const query = typeof values[0] === 'string' ? values[0] : ((values[0] as { query: string }[])[0]?.query ?? '');
+      if (left === 0 || !/ IF /.test(query)) return original.apply(this, values);
+      left -= 1;
+      if (isCarriedOut) await original.apply(this, values);
+      throw Object.assign(new errors.ResponseError(types.responseErrorCodes.writeTimeout, 'CAS'), { writeType: 'CAS' });
+    } as never);
+  }
+}
+
+onServer('a lightweight transaction that times out', () => {
+  it.each([true, false])(
+    'is resolved, and its caller told the same as if it had been answered; carried out: %s',
+    async (isCarriedOut) => {
+      const engine = open();
+      const { accessTokens, authorizationCodes, artifacts } = engine;
+      const now = clock.now();
+      const once = async <T>(call: () => Promise<T>): Promise<T> => {
+        timeOutOnce(isCarriedOut);
+        const result = await call();
+        vi.restoreAllMocks();
+        return result;
+      };
+      const code = newCode(now);
+      const { binding, digest } = code;
+      const write = () => ({ now, attempt: newAttempt() });
+      await once(() => authorizationCodes.add(code, write()));
+      expect(await once(() => authorizationCodes.redeem(digest, { binding, ...write() }))).toMatchObject({
+        outcome: 'redeemed',
+      });
+      expect(await authorizationCodes.redeem(digest, { binding, ...write() })).toMatchObject({ outcome: 'replayed' });
+      expect(await once(() => authorizationCodes.remove(digest))).toBe(true);
+
+      const grant = newGrant(now);
+      const { grantId, retainUntil } = grant;
+      const [access, refresh] = [newAccess(now), newRefresh(now)];
+      expect(await once(() => accessTokens.persist({ grant, access, refresh }, write()))).toBe('persisted');
+      const successor = newSuccessor(now);
+      const rotated = await once(() => rotate(accessTokens, grant, keyOf(grant, refresh), successor, { now }));
+      expect(rotated).toMatchObject({ outcome: 'rotated', sealed: successor.sealed });
+      expect((await accessTokens.listAccess(grantId, { limit: 9 })).tokens).toHaveLength(2);
+      const further = newAccess(now);
+      expect(await once(() => accessTokens.addAccess(grantId, further, { ...write(), retainUntil }))).toBe('added');
+      expect(await once(() => accessTokens.revokeAccess(keyOf(grant, further), { now }))).toBe(true);
+      expect(await once(() => accessTokens.revokeRefresh(keyOf(grant, refresh), { now }))).toBe(true);
+      expect(await accessTokens.revokeRefresh(keyOf(grant, refresh), { now })).toBe(false);
+
+      const artifact = newArtifact(now);
+      const { kind, id } = artifact;
+      await once(() => artifacts.put(artifact, { now }));
+      expect(await once(() => artifacts.consume(kind, id, write()))).toBe(true);
+      expect(await artifacts.consume(kind, id, write())).toBe(false);
+      expect(await once(() => artifacts.remove(kind, id))).toBe(true);
+      const jti = newArtifact(now);
+      expect(await once(() => artifacts.putOnce(jti, write()))).toBe(true);
+      expect(await artifacts.putOnce(jti, write())).toBe(false);
+    },
+  );
+});
+
+onServer('a grant that is on its way when it is revoked', () => {
+  it('is barred, or revoked, when it comes between its look at the marks and its storing', async () => {
+    const [coming, ending] = [open(), open()];
+    const now = clock.now();
+    const nowMs = clock.nowMs();
+    const ways: [string, (grant: StoredGrant) => Promise<unknown>][] = [
+      ['barred', ({ subject = '' }) => ending.accessTokens.revokeBy({ subject }, { nowMs, retainUntil: now + DAY })],
+      ['revoked', ({ grantId }) => ending.accessTokens.revokeGrant(grantId, { now, retainUntil: now + DAY })],
+    ];
+    for (const [expected, revoke] of ways) {
+      const grant = newGrant(now);
+      const execute = Client.prototype.execute as (...all: unknown[]) => Promise<types.ResultSet>;
+      vi.spyOn(Client.prototype, 'execute').mockImplementation(async function (this: Client, ...values: unknown[]) {
+        const result = await execute.apply(this, values);
+        if (/FROM oauth_revocation/.test(String(values[0]))) {
+          vi.restoreAllMocks();
+          await revoke(grant);
+        }
+        return result;
+      } as never);
+      const access = newAccess(now);
+      const options = { now, attempt: newAttempt(), authorizedAtMs: nowMs };
+      expect(await coming.accessTokens.persist({ grant, access }, options)).toBe(expected);
+      expect(await coming.accessTokens.findAccess(keyOf(grant, access), { now })).toEqual({ outcome: 'unknown' });
+      // One that is authorized later is not concerned by the bar.
+      const later = { now, attempt: newAttempt(), authorizedAtMs: nowMs + 1 };
+      expect(await coming.accessTokens.persist({ grant, access }, later)).toBe(
+        expected === 'barred' ? 'persisted' : expected,
+      );
+    }
+  });
+});
+
+onServer('two thousand access tokens of one grant that have expired', () => {
+  it('cost a look-up and a rotation nothing: they are not read', async () => {
+    const { accessTokens } = open();
+    const now = clock.now();
+    const { grant, access } = await issue({ accessTokens, clock });
+    const insert =
+      'UPDATE oauth_grant USING TTL 1 SET issued_at = 1, expires_at = 2 WHERE grant_id = ? AND access_digest = ?';
+    await Promise.all(many(2000, () => client.execute(insert, [grant.grantId, randomBytes(16)], { prepare: true })));
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    const columns = 'client_id, revoked_at, issued_at';
+    const traced = async (query: string, params: unknown[]) => {
+      const { info } = await client.execute(query, params, {
+        prepare: true,
+        traceQuery: true,
+        consistency: types.consistencies.quorum,
+      });
+      const { events } = await new Promise<{ events: { activity: string }[] }>((resolve, reject) => {
+        client.metadata.getTrace(info.traceId, (error, trace) => (error ? reject(error) : resolve(trace)));
+      });
+      const read = events
+        .map(({ activity }) => /Read (\d+) live rows and (\d+) tombstone cells/.exec(activity))
+        .find(Boolean);
+      return Number(read?.[2]);
+    };
+    const point = `SELECT ${columns} FROM oauth_grant WHERE grant_id = ? AND access_digest = ?`;
+    expect(await traced(point, [grant.grantId, access.digest])).toBeLessThan(10);
+    expect(
+      await traced('SELECT DISTINCT grant_id, client_id, sealed FROM oauth_grant WHERE grant_id = ?', [grant.grantId]),
+    ).toBeLessThan(10);
+    const refused = 'UPDATE oauth_grant SET sealed = 0x WHERE grant_id = ? IF attempt = 0x00';
+    expect(await traced(refused, [grant.grantId])).toBeLessThan(10);
+    // What they would cost whoever read them.
+    expect(await traced(`SELECT ${columns} FROM oauth_grant WHERE grant_id = ?`, [grant.grantId])).toBeGreaterThan(
+      1000,
+    );
+    expect(await accessTokens.findAccess(keyOf(grant, access), { now })).toMatchObject({ outcome: 'active' });
+  });
+});
