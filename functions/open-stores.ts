@@ -72,10 +72,10 @@ export async function openStores(configuration: Configuration, options: OpenOpti
   try {
     for (const kind of kinds) {
       for (const store of Object.values(configuration[kind])) {
-        const place = placeOf(store);
-        if (engines.has(place)) continue;
+        const key = engineKeyOf(store);
+        if (engines.has(key)) continue;
         const engine = await open(configuration, store, options, clock);
-        engines.set(place, observe ? observedEngine(engine, place, configuration, observe) : engine);
+        engines.set(key, observe ? observedEngine(engine, placeOf(store), configuration, observe) : engine);
       }
     }
   } catch (error) {
@@ -89,7 +89,7 @@ export async function openStores(configuration: Configuration, options: OpenOpti
     const store = stores[name ?? (names.length === 1 ? String(names[0]) : '')] as
       | Configuration[Kind][string]
       | undefined;
-    const engine = store && engines.get(placeOf(store));
+    const engine = store && engines.get(engineKeyOf(store));
     if (!store || !engine)
       throw new InputError(
         `name of a store in ${kind}`,
@@ -123,6 +123,12 @@ export async function openStores(configuration: Configuration, options: OpenOpti
     close,
   };
 }
+
+/** What is opened once and shared: a connection, and of a cluster one for the levels at which it is asked. */
+const engineKeyOf = (store: StoreSettings): string =>
+  store.storeIn === 'cassandra'
+    ? `${placeOf(store)} ${store.readConsistency} ${store.writeConsistency}`
+    : placeOf(store);
 
 // A function's bundle holds only the engines that it serves: the others are left out when it is bundled.
 async function open(

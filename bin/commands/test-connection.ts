@@ -2,9 +2,9 @@ import type { Configuration } from '../../functions/config/configuration.ts';
 import { postgresqlSettings } from '../../functions/connection-settings.ts';
 import { passwordFromAws } from '../../functions/password-from-aws.ts';
 import { type Component, type Diagnosis, diagnose } from '../../functions/stores/postgresql-diagnosis.ts';
-import { ask } from '../question.ts';
 import { allConnections, type Connection, checkAddress, connectionNamed, dataDirectory } from './connections.ts';
 import { explain } from './failure.ts';
+import { ask } from './question.ts';
 import { type ChosenStore, chooseStores, withStores } from './stores.ts';
 
 /** Says of these connections, or of all, whether they can be worked with, and if not, what is wrong. */

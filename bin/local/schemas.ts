@@ -4,7 +4,7 @@ import { postgresqlSettings } from '../../functions/connection-settings.ts';
 import { StoreError } from '../../functions/domain/errors.ts';
 import type { OpenOptions, Stores } from '../../functions/open-stores.ts';
 import { applySchema } from '../../functions/stores/postgresql.ts';
-import { ask } from '../question.ts';
+import { ask } from '../commands/question.ts';
 
 /**
  * Asks every store for something that nobody has, and applies the schema where a database lacks a table. An account that

@@ -21,8 +21,7 @@ export const placeOf = (store: StoreSettings): string => {
     case 'database':
       return `database ${store.database}`;
     default:
-      // A cluster is asked at the levels of each store.
-      return `cassandra ${store.cassandra} ${store.readConsistency} ${store.writeConsistency}`;
+      return `cassandra ${store.cassandra}`;
   }
 };
 

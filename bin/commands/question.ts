@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import type { StoreKind } from '../functions/config/functions.ts';
-import type { Stores } from '../functions/open-stores.ts';
+import type { StoreKind } from '../../functions/config/functions.ts';
+import type { Stores } from '../../functions/open-stores.ts';
 
 /** Asks a store for something that nobody has: it answers if it can be worked with. */
 export function ask(stores: Stores, kind: StoreKind, name: string): Promise<unknown> {
