@@ -46,9 +46,7 @@ export async function valkeySettings(
   { hosts, user, password, tls, ...cache }: ValkeyCache,
   options: OpenOptions,
 ): Promise<ValkeySettings> {
-  const [first] = hosts ?? [];
-  if (!hosts || first === undefined)
-    throw new InputError(`caches["${name}"].hosts`, 'missing', 'servers that are there');
+  if (!hosts) throw new InputError(`caches["${name}"].hosts`, 'missing', 'servers that are there');
   return {
     hosts,
     cluster: cache.cluster,

@@ -1,6 +1,7 @@
 import type { Configuration, StoreSettings } from './config/configuration.ts';
 import type { StoreKind } from './config/functions.ts';
 import { placeOf } from './config/places.ts';
+import { storeSections } from './config/rules.ts';
 import { cassandraSettings, keyspacesSettings, postgresqlSettings, valkeySettings } from './connection-settings.ts';
 import type { CodeDeployment } from './domain/authorization-codes.ts';
 import { type Clock, systemClock } from './domain/clock.ts';
@@ -59,12 +60,7 @@ export interface Stores {
  *   cannot be opened. A server that is away is noticed by the first call.
  */
 export async function openStores(configuration: Configuration, options: OpenOptions): Promise<Stores> {
-  const {
-    keyring,
-    clock = systemClock,
-    observe,
-    kinds = ['accessTokenStores', 'authorizationCodeStores', 'clientAccessTokenStores', 'artifactStores'],
-  } = options;
+  const { keyring, clock = systemClock, observe, kinds = storeSections } = options;
   const engines = new Map<string, Engine>();
   const close = async () => {
     await Promise.all([...engines.values()].map((engine) => engine.close()));

@@ -6,7 +6,6 @@ import {
   countRounds,
   dumpKeyspace,
   hosts,
-  leftToTtl,
   lendKeyspace,
   listenBefore,
   listenSilently,
@@ -14,6 +13,7 @@ import {
   serverUrl,
 } from './cassandra-server.ts';
 import { conform } from './conform.ts';
+import { leftToTtl } from './left-to-ttl.ts';
 
 const clock = createVirtualClock(Date.now());
 const silentPort = await listenSilently();

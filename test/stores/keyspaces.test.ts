@@ -12,7 +12,6 @@ import {
   countRounds,
   dumpKeyspace,
   hosts,
-  leftToTtl,
   lendKeyspace,
   listenSilently,
   ROUND_TRIPS,
@@ -21,6 +20,7 @@ import {
 import { conform } from './conform.ts';
 import { describeOn } from './describe-on.ts';
 import { lint, lintLevel, tablesIn } from './keyspaces-linter.ts';
+import { leftToTtl } from './left-to-ttl.ts';
 
 const scripts = await Promise.all(
   ['oauth-server', 'oauth-client'].map((name) =>
