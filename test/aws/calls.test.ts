@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { callAws, secretPassword, unwrapKey } from '../../functions/aws.ts';
 import { readKeyring } from '../../functions/keys.ts';
+import { passwordFromAws } from '../../functions/password-from-aws.ts';
 
 // A server of our own in the place of AWS, which answers as the services document it.
 
@@ -94,6 +95,14 @@ describe('a secret', () => {
     answers(200, { SecretString });
     expect(await secretPassword('arn:aws:secretsmanager:x')).toBe(password);
     expect(questions[0]?.body).toEqual({ SecretId: 'arn:aws:secretsmanager:x' });
+  });
+
+  it('is the password where its ARN stands, and a signed token where IAM does', async () => {
+    answers(200, { SecretString: 'p' });
+    expect(await passwordFromAws({ secretArn: 'arn:aws:secretsmanager:x' })).toBe('p');
+    const token = await passwordFromAws({ iam: true, host: 'db.example', port: 5432, user: 'oauth_reader' });
+    expect(token).toMatch(/^db\.example:5432\/\?Action=connect&DBUser=oauth_reader&.*X-Amz-Signature=/);
+    expect(questions).toHaveLength(1);
   });
 
   it('without a text is refused', async () => {

@@ -108,6 +108,29 @@ describe('test-connection, of servers that are not there, or not what they shoul
     });
     expect(await testAll(others, 'tokens')).toMatchObject({ status: 0, found: { embedded: expect.anything() } });
   });
+
+  it('asks a store that is kept there, where an engine has no other way to tell', async () => {
+    const others = {
+      accessTokenStores: { tokens: { cache: 'valkey' }, more: { storeIn: 'cassandra', cassandra: 'nodes' } },
+      caches: {
+        valkey: { engine: 'valkey', hosts: ['127.0.0.1:1'] },
+        unused: { engine: 'valkey', hosts: ['127.0.0.1:1'] },
+        created: { engine: 'valkey' },
+      },
+      artifactStores: { artifacts: { cache: 'created' } },
+      cassandra: { nodes: { engine: 'cassandra', keyspace: 'oauth', hosts: ['127.0.0.1:1'] } },
+    };
+    expect(await testAll(others)).toEqual({
+      status: 1,
+      found: {},
+      faults: {
+        valkey: expect.stringMatching(/^Valkey cannot be reached: .*127\.0\.0\.1:1$/),
+        unused: 'no store uses it, so there is nothing to ask it',
+        created: 'caches["created"].hosts is missing; accepted: servers that are there',
+        nodes: expect.stringMatching(/^Cassandra cannot be reached/),
+      },
+    });
+  });
 });
 
 it('a server is refused that is too old, or that only reads', async () => {
