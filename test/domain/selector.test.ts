@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { matches, selectorKey, selectorKeysOf } from '../../functions/domain/selector.ts';
+import { leadOf, matches, selectorKey, selectorKeysOf } from '../../functions/domain/selector.ts';
 
 const value = fc.constantFrom('one', 'other', '');
 const owner = fc.record(
@@ -34,4 +34,13 @@ it('two selectors have one key only when they are the same', () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+it('grants are looked for by what likely has the fewest, and by something', () => {
+  const all = { clientId: 'c', applicationId: 'a', consentId: 'o', subject: 's' };
+  expect(leadOf(all)).toBe('subject');
+  expect(leadOf({ clientId: 'c', applicationId: 'a', consentId: 'o' })).toBe('consentId');
+  expect(leadOf({ clientId: 'c', applicationId: 'a' })).toBe('applicationId');
+  expect(leadOf({ clientId: '' })).toBe('clientId');
+  expect(() => leadOf({})).toThrow(expect.objectContaining({ code: 'invalid' }));
 });

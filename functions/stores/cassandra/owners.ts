@@ -1,6 +1,5 @@
-import { StoreError } from '../../domain/errors.ts';
 import type { Selector, StoredGrant } from '../../domain/ports.ts';
-import { selectorKey, selectorKeysOf } from '../../domain/selector.ts';
+import { leadOf, type SelectorField, selectorFields, selectorKey, selectorKeysOf } from '../../domain/selector.ts';
 import type { GrantId } from '../../domain/token.ts';
 import type { Cluster } from './cluster.ts';
 import { hex, present, type Row, ttlUntil } from './values.ts';
@@ -11,21 +10,19 @@ import { hex, present, type Row, ttlUntil } from './values.ts';
 // Pointers stand before the marks of revocations are read, and before the grant is acknowledged.
 
 const WEEK = 7 * 86_400;
-/** Clients and applications may have so many grants that one partition for a week were too large, and all writes went to it. */
 const SHARDS = 16;
+/** Clients and applications may have so many grants that one partition for a week were too large, and all writes went to it. */
+const SHARDS_OF: Readonly<Record<SelectorField, number>> = {
+  subject: 1,
+  consentId: 1,
+  applicationId: SHARDS,
+  clientId: SHARDS,
+};
 const AT_ONCE = 16;
 const PERIODS_READ = 1000;
 /** How many rows of periods a process remembers to have written. */
 const REMEMBERED = 10_000;
 const START = Buffer.alloc(0);
-
-/** The fields of a selector, likeliest to be few first: one of those that are given leads, all must match. */
-const FIELDS = [
-  ['subject', 1],
-  ['consentId', 1],
-  ['applicationId', SHARDS],
-  ['clientId', SHARDS],
-] as const;
 
 export const ownerRow = ({ subject, clientId, applicationId, consentId }: Selector) => ({
   client_id: clientId,
@@ -42,8 +39,8 @@ export const ownerOf = (row: Row): Selector =>
     consentId: row.consent_id,
   }) as Selector;
 
-const periodOf = ({ createdAt, grantId }: StoredGrant, shards: number) =>
-  Math.floor(createdAt / WEEK) * SHARDS + (Number(grantId.at(-1)) % shards);
+const periodOf = ({ createdAt, grantId }: StoredGrant, field: SelectorField) =>
+  Math.floor(createdAt / WEEK) * SHARDS + (Number(grantId.at(-1)) % SHARDS_OF[field]);
 
 export interface Pointer {
   readonly grantId: GrantId;
@@ -71,11 +68,11 @@ export function createOwners({ statements, decisiveness, read, write }: Cluster)
   return {
     /** Leads to a grant until then. */
     async point(grant: StoredGrant, keptUntil: number, now: number): Promise<void> {
-      const writes = FIELDS.flatMap(([field, shards]) => {
+      const writes = selectorFields.flatMap((field) => {
         const value = grant[field];
         if (value === undefined) return [];
         const owner = selectorKey({ [field]: value });
-        const period = periodOf(grant, shards);
+        const period = periodOf(grant, field);
         const pointer = { owner, period, grant_id: grant.grantId, ...ownerRow(grant), ttl: ttlUntil(keptUntil, now) };
         return [putPeriod(owner, period, keptUntil, now), write(statements.putPointer, pointer, quorum)];
       });
@@ -98,13 +95,12 @@ export function createOwners({ statements, decisiveness, read, write }: Cluster)
 
     /** Whether a pointer of this selector is where the grant that it leads to is listed; any other is a refused grant's. */
     isPlaceOf(selector: Selector, { place }: Pointer, grant: StoredGrant): boolean {
-      const [, shards] = leadOf(selector);
-      return place === `${periodOf(grant, shards)}.${hex(grant.grantId)}`;
+      return place === `${periodOf(grant, leadOf(selector))}.${hex(grant.grantId)}`;
     },
 
     /** The pointers for the field of a selector that likely has the fewest, behind a place, in a stable order. */
     async *of(selector: Selector, after = '', limit = 1000): AsyncGenerator<Pointer[]> {
-      const [field] = leadOf(selector);
+      const field = leadOf(selector);
       const owner = selectorKey({ [field]: selector[field] });
       const [startPeriod = '-1', startGrant = ''] = after.split('.');
       const pageOf = async (period: number, from: Buffer) => {
@@ -141,12 +137,4 @@ export function createOwners({ statements, decisiveness, read, write }: Cluster)
       }
     },
   };
-}
-
-function leadOf(selector: Selector) {
-  const lead = FIELDS.find(([field]) => selector[field] !== undefined);
-  if (!lead) {
-    throw new StoreError('invalid', 'a selector names at least one of subject, clientId, applicationId, consentId');
-  }
-  return lead;
 }

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { StoreError } from '../../domain/errors.ts';
 import type { Selector, StoredGrant } from '../../domain/ports.ts';
-import { selectorKey, selectorKeysOf } from '../../domain/selector.ts';
+import { leadOf, selectorFields, selectorKey, selectorKeysOf } from '../../domain/selector.ts';
 import type { GrantId } from '../../domain/token.ts';
 import { chunks, type Key, keyOf, LAST, type Range, type Table } from './table.ts';
 import { type Item, same } from './values.ts';
@@ -18,14 +17,6 @@ const AT_ONCE = 25;
 /** Before every key. */
 const START = Buffer.of(0);
 const ANCHOR = 32;
-
-/** The attributes of a selector, likeliest to be few first: one of those that are given leads, all must match. */
-const FIELDS = [
-  ['subject', 's'],
-  ['consentId', 'cs'],
-  ['applicationId', 'ap'],
-  ['clientId', 'c'],
-] as const;
 
 export const ownerOf = ({ subject, consentId, applicationId, clientId }: Selector) => ({
   s: subject,
@@ -67,7 +58,7 @@ const pointerTo = (grant: StoredGrant, until: number): Key & Item => ({
 
 const linksTo = (grant: StoredGrant): Key[] => {
   const anchor = anchorOf(grant);
-  return FIELDS.flatMap(([field]) => {
+  return selectorFields.flatMap((field) => {
     const value = grant[field];
     if (value === undefined || same(selectorKey({ [field]: value }), anchor)) return [];
     return [{ p: linksFrom({ [field]: value }), k: anchor }];
@@ -144,9 +135,7 @@ export function createPointers(table: Table) {
      * it last.
      */
     async *of(selector: Selector, after: Uint8Array, limit?: () => number): AsyncGenerator<Pointer[]> {
-      const [field] = FIELDS.find(([name]) => selector[name] !== undefined) ?? [];
-      if (!field)
-        throw new StoreError('invalid', 'a selector names at least one of subject, clientId, applicationId, consentId');
+      const field = leadOf(selector);
       const lead = { [field]: selector[field] };
       const own = selectorKey(lead);
       const pageOf = async (anchor: Uint8Array, from: Uint8Array) => {

@@ -8,6 +8,7 @@ import type {
   StoredRefreshToken,
   TokenKey,
 } from '../../domain/ports.ts';
+import { selectorFields } from '../../domain/selector.ts';
 import type { GrantId } from '../../domain/token.ts';
 import type { Elements } from './elements.ts';
 import { copy, same, text } from './records.ts';
@@ -42,13 +43,11 @@ export interface AccessRecord extends Member {
   revokedAt?: number;
 }
 
-const FIELDS = ['subject', 'clientId', 'applicationId', 'consentId'] as const;
-
 /** Grants with their tokens, and the ways that lead to them. A grant is one element; its access tokens are parts of it. */
 export function createGrants(elements: Elements) {
   const grants = elements.createTable<GrantRecord>('element', forgetGrant);
   const accessTokens = elements.createTable<AccessRecord>('part', forgetAccess);
-  const byField = new Map(FIELDS.map((field) => [field, new Map<string, Series<GrantRecord>>()]));
+  const byField = new Map(selectorFields.map((field) => [field, new Map<string, Series<GrantRecord>>()]));
   /** From the digests of tokens that were minted elsewhere to the keys of their grants; a way for each kind. */
   const foreign = { access: new Map<string, string>(), refresh: new Map<string, string>() };
   let sequence = 0;
@@ -174,7 +173,7 @@ export function createGrants(elements: Elements) {
         return value === undefined ? [] : [byValue.get(value) ?? newSeries<GrantRecord>()];
       });
       const [shortest] = all.sort((one, other) => sizeOf(one) - sizeOf(other));
-      if (!shortest) throw new StoreError('invalid', `a selector names at least one of ${FIELDS.join(', ')}`);
+      if (!shortest) throw new StoreError('invalid', `a selector names at least one of ${selectorFields.join(', ')}`);
       return shortest;
     },
   };

@@ -1,6 +1,5 @@
-import { StoreError } from '../../domain/errors.ts';
 import type { Selector, StoredGrant } from '../../domain/ports.ts';
-import { selectorKey } from '../../domain/selector.ts';
+import { leadOf, type SelectorField, selectorFields, selectorKey } from '../../domain/selector.ts';
 import type { GrantId } from '../../domain/token.ts';
 import { f64, join, NONE, u32 } from './bytes.ts';
 import { mark, point } from './scripts.ts';
@@ -15,15 +14,11 @@ import type { Store } from './store.ts';
 //                         bar there that the grant meets when it comes
 //   mark before pointer   the grant reads the mark, and does not come
 //
-// A selector of several names has its mark in the set of the first of them, in the order of FIELDS; a grant looks for it
-// there.
-
-/** Likeliest to have few grants first. */
-const FIELDS = ['subject', 'consentId', 'applicationId', 'clientId'] as const;
-type Field = (typeof FIELDS)[number];
+// A selector of several names has its mark in the set of the first of them, in the order of
+// `selectorFields`; a grant looks for it there.
 
 /** Names that may have very many grants have several sets, so that none is too large to move, nor all in one slot. */
-const SHARDS: Readonly<Record<Field, number>> = { subject: 1, consentId: 1, applicationId: 16, clientId: 16 };
+const SHARDS: Readonly<Record<SelectorField, number>> = { subject: 1, consentId: 1, applicationId: 16, clientId: 16 };
 
 /** How much longer than its grant a pointer is kept at first, so that it need not be written anew whenever the grant's end moves. */
 const SLACK_SECONDS = 30 * 86_400;
@@ -32,24 +27,20 @@ const DAY = 86_400;
 /** How many pointers are read at a time. */
 const PAGE = 1000;
 
-const shardOf = (field: Field, grantId: GrantId) => (grantId.at(-1) ?? 0) % SHARDS[field];
-const keyOf = (field: Field, value: string, shard: number) =>
+const shardOf = (field: SelectorField, grantId: GrantId) => (grantId.at(-1) ?? 0) % SHARDS[field];
+const keyOf = (field: SelectorField, value: string, shard: number) =>
   `i${field[0]}${shard.toString(16)}${selectorKey({ [field]: value }).toString('base64url', 0, 16)}`;
 const markName = (selector: Selector) => selectorKey(selector).subarray(0, 16);
 
-const leadOf = (selector: Selector): Field => {
-  const field = FIELDS.find((each) => selector[each] !== undefined);
-  if (!field) throw new StoreError('invalid', `a selector names at least one of ${FIELDS.join(', ')}`);
-  return field;
-};
 const keysOf = (selector: Selector): string[] => {
   const field = leadOf(selector);
   return Array.from({ length: SHARDS[field] }, (_, shard) => keyOf(field, selector[field] ?? '', shard));
 };
 
 /** Every selector that matches a grant and whose mark stands with this name of it. */
-const selectorsLedBy = (field: Field, grant: StoredGrant): Selector[] =>
-  FIELDS.slice(FIELDS.indexOf(field) + 1)
+const selectorsLedBy = (field: SelectorField, grant: StoredGrant): Selector[] =>
+  selectorFields
+    .slice(selectorFields.indexOf(field) + 1)
     .filter((other) => grant[other] !== undefined)
     .reduce<Selector[]>(
       (selectors, other) => selectors.flatMap((selector) => [selector, { ...selector, [other]: grant[other] }]),
@@ -77,7 +68,7 @@ export function createOwners({ connection, now }: Store) {
     /** Leads to a grant from all its names; the milliseconds of the last revocation that concerns it, or -1. */
     async point(grant: StoredGrant, until: number): Promise<number> {
       const last = await Promise.all(
-        FIELDS.map((field) => {
+        selectorFields.map((field) => {
           const value = grant[field];
           if (value === undefined) return -1;
           const names = selectorsLedBy(field, grant).map(markName);
