@@ -5,37 +5,25 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { type Spread, spreadOf } from './measure.ts';
+import { figures, ratio, type Say } from './report.ts';
 
 // The authorizer as it is deployed, beside the bare driver of its store, bundled the same way.
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const bundles = join(root, 'bundles');
 
-/** Opens a driver as the store does, which connects to nothing; with the operations that a store of DynamoDB needs. */
-const bareDrivers = {
-  postgresql: `
-    import pg from 'pg';
-    export const open = () => new pg.Pool({ host: 'nobody' });`,
-  dynamodb: `
-    import { ${['BatchGetItem', 'BatchWriteItem', 'DeleteItem', 'GetItem', 'PutItem', 'Query', 'Scan', 'UpdateItem']
-      .map((operation) => `${operation}Command`)
-      .join(', ')}, DynamoDBClient } from '@aws-sdk/client-dynamodb';
-    export const commands = [BatchGetItemCommand, BatchWriteItemCommand, DeleteItemCommand, GetItemCommand, PutItemCommand,
-      QueryCommand, ScanCommand, UpdateItemCommand];
-    export const open = () => new DynamoDBClient({ region: 'eu-central-1' });`,
-};
+/** How a bundle with an engine is measured. */
+export interface Bundled {
+  /** A module whose `open` opens the bare driver as the store does, which connects to nothing. */
+  readonly driver: string;
+  /** The settings that the engine is opened with, as an expression. */
+  readonly settings: string;
+  readonly target: { readonly kilobytes: number; readonly load: number };
+}
 
-export type BundledEngine = keyof typeof bareDrivers;
-
-/** What a cold start loads: the function, then its store's engine. */
-const openers = {
-  postgresql: '({ createEngine }) => createEngine({ host: "nobody" }, Date.now)',
-  dynamodb: '({ createEngine }) => createEngine({ tableName: "oauth", region: "eu-central-1" }, Date.now)',
-};
-
-async function bundleDriver(engine: BundledEngine, outdir: string): Promise<string> {
+async function bundleDriver(contents: string, outdir: string): Promise<string> {
   await build({
-    stdin: { contents: bareDrivers[engine], resolveDir: root, sourcefile: 'driver.ts' },
+    stdin: { contents, resolveDir: root, sourcefile: 'driver.ts' },
     outdir,
     outExtension: { '.js': '.mjs' },
     entryNames: 'driver',
@@ -62,9 +50,10 @@ function loadMs(lines: string): number {
   return Number(stdout);
 }
 
-/** The authorizer's size in bytes with this engine, and the time that it takes to load as a multiple of the bare driver's. */
-export async function measureBundle(
-  engine: BundledEngine,
+/** The authorizer's size in bytes with an engine, and the time that it takes to load as a multiple of the bare driver's. */
+async function measureBundle(
+  engine: string,
+  { driver, settings }: Bundled,
   processes: number,
 ): Promise<{ bytes: number; load: Spread }> {
   execFileSync(process.execPath, [join(root, 'bin/bundle.ts')]);
@@ -73,11 +62,12 @@ export async function measureBundle(
   const entry = files.find((file) => file.startsWith(`shared/${engine}-`));
   const folder = mkdtempSync(join(tmpdir(), 'driver-'));
   try {
-    const driver = await bundleDriver(engine, folder);
+    const bundled = await bundleDriver(driver, folder);
     const imported = (file: string) => `await import(${JSON.stringify(file)})`;
+    // What a cold start loads: the function, then its store's engine.
     const ours = `${imported(join(bundles, 'authorizer.mjs'))};
-      await (${openers[engine]})(${imported(join(bundles, String(entry)))});`;
-    const bare = `(${imported(driver)}).open();`;
+      await (({ createEngine }) => createEngine(${settings}, Date.now))(${imported(join(bundles, String(entry)))});`;
+    const bare = `(${imported(bundled)}).open();`;
     const ratios = Array.from({ length: processes }, () => loadMs(ours) / loadMs(bare));
     return {
       bytes: files.reduce((sum, file) => sum + statSync(join(bundles, file)).size, 0),
@@ -86,4 +76,20 @@ export async function measureBundle(
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** The same as a part of the engine's section. */
+export async function tellBundle(engine: string, bundled: Bundled, processes: number, say: Say): Promise<void> {
+  const { bytes, load } = await measureBundle(engine, bundled, processes);
+  const { target } = bundled;
+  const kilobytes = bytes / 1000;
+  say(
+    '',
+    '### Bundle of the authorizer',
+    '',
+    figures([
+      { name: 'size', value: kilobytes, shown: `${kilobytes.toFixed(0)} kB`, target: { most: target.kilobytes } },
+      ratio('time to load, beside the driver alone', load, { most: target.load }),
+    ]),
+  );
 }

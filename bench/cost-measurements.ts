@@ -24,8 +24,8 @@ import { countCalls } from '../test/stores/count-calls.ts';
 import { itemSize, measureUnits } from '../test/stores/dynamodb-units.ts';
 import type { Engine, Measured, Measurements, OperationName } from './cost-model.ts';
 import { type Call, type Contender, measure } from './measure.ts';
-import { backendsOf } from './stores.ts';
-import { query } from './tables.ts';
+import { backendsOf } from './postgresql/stores.ts';
+import { query } from './postgresql/tables.ts';
 
 // The functions as they are deployed, in this process: told by the environment what a deployment tells them, their lines
 // counted rather than written.

@@ -3,8 +3,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Load, Request } from './http/load.ts';
 import { type Call, type Contender, type Measured, measure } from './measure.ts';
-import { backendsOf } from './stores.ts';
-import { grantIdOf, scattered, subjectOf, type Tables } from './tables.ts';
+import { backendsOf } from './postgresql/stores.ts';
+import type { Tables } from './postgresql/tables.ts';
+import { grantIdOf, scattered, subjectOf } from './records.ts';
 
 // The functions behind the local gateway, and oidc-provider with a usual adapter, beside a bare server. Each is a process
 // of its own, and so is what sends the requests.

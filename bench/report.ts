@@ -1,5 +1,8 @@
 import type { Spread } from './measure.ts';
 
+/** Tells lines as they are measured; together they are the section of an engine. */
+export type Say = (...lines: readonly string[]) => void;
+
 /** A line of the report: what was measured, and what is aimed at. */
 export interface Figure {
   readonly name: string;
@@ -27,9 +30,9 @@ export const bytes = (name: string, value: number, target?: Target): Figure => (
   shown: `${Math.round(value)} bytes`,
 });
 
-const sought = (target: Target): string => ('least' in target ? `≥ ${target.least}` : `≤ ${target.most}`);
-const met = ({ value, target }: Figure): boolean =>
-  target === undefined || ('least' in target ? value >= target.least : value <= target.most);
+export const sought = (target: Target): string => ('least' in target ? `≥ ${target.least}` : `≤ ${target.most}`);
+export const isMet = (value: number, target: Target): 'met' | 'not met' =>
+  ('least' in target ? value >= target.least : value <= target.most) ? 'met' : 'not met';
 
 /** A table in Markdown, its columns aligned so that it reads as well in a terminal. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -47,6 +50,16 @@ export const figures = (list: readonly Figure[]): string =>
       figure.name,
       figure.shown,
       figure.target ? sought(figure.target) : '',
-      figure.target ? (met(figure) ? 'met' : 'not met') : '',
+      figure.target ? isMet(figure.value, figure.target) : '',
     ]),
   );
+
+/** The page with this section of an engine, in place of the one that it had or behind the others. */
+export function withSection(page: string, engine: string, section: string): string {
+  const mark = (name: string) => `<!-- figures: ${name} -->`;
+  const [before = '', ...sections] = page.split(/^(?=<!-- figures: )/m);
+  const written = `${mark(engine)}\n\n${section.trim()}\n`;
+  const at = sections.findIndex((each) => each.startsWith(mark(engine)));
+  const all = at < 0 ? [...sections, written] : sections.with(at, written);
+  return `${[before, ...all].map((each) => each.trim()).join('\n\n')}\n`;
+}

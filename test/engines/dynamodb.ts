@@ -95,20 +95,26 @@ const answers = (url: string) =>
   );
 
 /** Starts an emulator on the loopback address, with no table in it. */
-export const startDynamodb = async (version: string): Promise<Server & { readonly url: string }> => {
+export const startDynamodb = async (
+  version: string,
+): Promise<Server & { readonly url: string; readonly pid: number }> => {
   const command = commands[version];
   if (command === undefined) throw new Error(`${version}: known are ${Object.keys(commands).join(', ')}`);
   const folder = await createScratchFolder('dynamodb');
   try {
     const port = await findFreePort();
     const url = `http://127.0.0.1:${port}`;
+    let pid = 0;
     const stop = await launch({
       command: await command(port, folder.path),
       folder: folder.path,
-      isReady: () => answers(url),
+      isReady: (started) => {
+        pid = started;
+        return answers(url);
+      },
       stopSignal: 'SIGTERM',
     });
-    return { version, url, env: { DYNAMODB_URL: url }, stop: () => stop().then(folder.remove) };
+    return { version, url, pid, env: { DYNAMODB_URL: url }, stop: () => stop().then(folder.remove) };
   } catch (error) {
     await folder.remove();
     throw error;

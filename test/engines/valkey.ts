@@ -70,6 +70,7 @@ const answers = (port: number): Promise<boolean> =>
 /** A process of Valkey. */
 export interface Node {
   readonly port: number;
+  readonly pid: number;
   /** Ends it at once, as a crash does. */
   kill(): void;
   /** Ends it in good order. */
@@ -89,7 +90,7 @@ export const startNode = async (port: number, folder: string, ...options: readon
     isReady: ready,
     stopSignal: 'SIGTERM',
   });
-  return { port, kill: () => process.kill(pid, 'SIGKILL'), stop };
+  return { port, pid, kill: () => process.kill(pid, 'SIGKILL'), stop };
 };
 
 /** Starts one that remembers after it was stopped. */

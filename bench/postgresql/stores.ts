@@ -1,40 +1,14 @@
 import pg from 'pg';
-import type { Engine } from '../functions/domain/ports.ts';
-import { createEngine } from '../functions/stores/postgresql.ts';
-import { type Call, type Contender, type Measured, measure } from './measure.ts';
-import {
-  accessDigestOf,
-  CODE_DATA,
-  clientIdOf,
-  DATA,
-  DAY,
-  grantIdOf,
-  NOW,
-  query,
-  randomValues,
-  refreshDigestOf,
-  SEALED,
-  scattered,
-  type Tables,
-} from './tables.ts';
+import type { Engine } from '../../functions/domain/ports.ts';
+import { createEngine } from '../../functions/stores/postgresql.ts';
+import { type Contender, type Measured, measure } from '../measure.ts';
+import { demand, operationsOf, over, walk } from '../operations.ts';
+import { accessDigestOf, DAY, grantIdOf, NOW, randomValues, scattered } from '../records.ts';
+import { query, type Tables } from './tables.ts';
 
 // The stores beside their floors: the bare driver with one prepared statement, through a pool of the same size.
 
 const PURGED = 1000;
-
-/** An endless walk: the numbers of the next `count` rows. */
-const walk = () => {
-  let walked = 0;
-  return (count: number) => Array.from({ length: count }, () => walked++);
-};
-
-/** Calls with a value for each, all values made before the first call. */
-const over = <Value>(values: readonly Value[], call: (value: Value) => Promise<unknown>): Call[] =>
-  values.map((value) => () => call(value));
-
-const demand = (what: string, outcome: string, expected: string) => {
-  if (outcome !== expected) throw new Error(`${what}: ${outcome} instead of ${expected}`);
-};
 
 /** The bare driver: one prepared statement. */
 function floorsOf(pool: pg.Pool, { grants }: Tables) {
@@ -88,90 +62,6 @@ function floorsOf(pool: pg.Pool, { grants }: Tables) {
         INSERT INTO bare_child (k, digest, issued_at, n, attempt) SELECT k, $6, $7, $8, $9 FROM g`,
       (numbers) => join<unknown>(rows(numbers), children(numbers)),
     ),
-  };
-}
-
-/** The operations of the stores. */
-export function operationsOf({ accessTokens, authorizationCodes }: Engine, { url, grants, refreshed }: Tables) {
-  const nextHit = walk();
-  const nextMiss = walk();
-  const nextRotation = walk();
-  const accessKey = (n: number) => {
-    const i = scattered(n, grants);
-    return { grantId: grantIdOf(i, grants), digest: accessDigestOf(i) };
-  };
-  const find = (expected: string) => async (key: ReturnType<typeof accessKey>) =>
-    demand('lookup', (await accessTokens.findAccess(key, { now: NOW })).outcome, expected);
-
-  return {
-    'lookup, hit': (count: number) => over(nextHit(count).map(accessKey), find('active')),
-    'lookup, miss': (count: number) => {
-      const digests = randomValues(count, 16);
-      const keys = nextMiss(count).map((n, i) => ({ ...accessKey(n), digest: digests[i] as Buffer }));
-      return over(keys, find('unknown'));
-    },
-    issue: (count: number) => {
-      const [ids, digests] = [randomValues(count, 12), randomValues(count, 64)];
-      const authorizedAtMs = NOW * 1000; // as after a code: revocations since then are looked for
-      const requests = ids.map((grantId, i) => {
-        grantId.writeUInt32BE(NOW);
-        const random = digests[i] as Buffer;
-        return {
-          attempt: random.subarray(48),
-          write: {
-            grant: {
-              ...{ grantId, clientId: clientIdOf(i), subject: `subject-${grantId.toString('hex').padStart(28, '0')}` },
-              ...{ createdAt: NOW, retainUntil: NOW + 2 * DAY, data: Buffer.from(DATA) },
-            },
-            refresh: { digest: random.subarray(0, 32), expiresAt: NOW + DAY },
-            access: {
-              ...{ digest: random.subarray(32, 48), issuedAt: NOW, expiresAt: NOW + 3600, data: Buffer.alloc(0) },
-            },
-          },
-        };
-      });
-      return over(requests, async ({ write, attempt }) =>
-        demand('issue', await accessTokens.persist(write, { now: NOW, attempt, authorizedAtMs }), 'persisted'),
-      );
-    },
-    redeem: async (count: number) => {
-      const codes = randomValues(count, 32);
-      const attempts = randomValues(count, 16);
-      const binding = Buffer.alloc(32);
-      await query(
-        url,
-        `INSERT INTO authorization_code (digest, grant_id, binding, expires_at, retain_until, attempt, data)
-          SELECT c, substr(c, 1, 12), $2, ${NOW + 600}, ${NOW + DAY}, substr(c, 1, 16), $3 FROM unnest($1::bytea[]) c`,
-        [codes, binding, Buffer.from(CODE_DATA)],
-      );
-      const requests = codes.map((digest, i) => ({ digest, attempt: attempts[i] as Buffer }));
-      return over(requests, async ({ digest, attempt }) => {
-        const { outcome } = await authorizationCodes.redeem(digest, { binding, now: NOW, attempt });
-        demand('redeem', outcome, 'redeemed');
-      });
-    },
-    rotate: (count: number) => {
-      if (count > grants) throw new Error('a grant would be rotated twice in a round');
-      const [digests, sealed] = [randomValues(count, 64), randomValues(count, SEALED)];
-      const requests = nextRotation(count).map((n, i) => {
-        const grant = scattered(n, grants);
-        const random = digests[i] as Buffer;
-        const digest = random.subarray(0, 32);
-        const key = { grantId: grantIdOf(grant, grants), digest: refreshed.get(grant) ?? refreshDigestOf(grant) };
-        refreshed.set(grant, digest);
-        const successor = {
-          refresh: { digest, expiresAt: NOW + DAY },
-          access: { digest: random.subarray(32, 48), issuedAt: NOW, expiresAt: NOW + 3600, data: Buffer.alloc(0) },
-          sealed: sealed[i] as Buffer,
-          retainUntil: NOW + 2 * DAY,
-        };
-        const options = { clientId: clientIdOf(grant), now: NOW, attempt: random.subarray(48), graceSeconds: 10 };
-        return { key, successor, options };
-      });
-      return over(requests, async ({ key, successor, options }) =>
-        demand('rotate', (await accessTokens.rotate(key, successor, options)).outcome, 'rotated'),
-      );
-    },
   };
 }
 

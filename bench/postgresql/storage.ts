@@ -1,5 +1,6 @@
-import { secondsOf } from './measure.ts';
-import { operationsOf, withStores } from './stores.ts';
+import { secondsOf } from '../measure.ts';
+import { operationsOf } from '../operations.ts';
+import { withStores } from './stores.ts';
 import { query, type Tables, tidy } from './tables.ts';
 
 // What the operations leave in the server: its log (WAL), its tables and indexes, its way of updating rows.
