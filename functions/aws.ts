@@ -3,7 +3,7 @@ import { keyContext } from './config/keys.ts';
 import { InputError, StoreError } from './domain/errors.ts';
 import type { Server } from './open-stores.ts';
 
-// What functions and their deployment ask of AWS beside their stores, over HTTPS with Signature Version 4: three calls that
+// What functions and their deployment ask of AWS beside their stores, over HTTPS with Signature Version 4: some calls that
 // do not earn the load time of an SDK client each.
 
 /** Milliseconds that one answer may take: KMS and Secrets Manager answer within some tens. */
@@ -26,24 +26,28 @@ const credentials = () => ({
   ...(process.env.AWS_SESSION_TOKEN && { sessionToken: process.env.AWS_SESSION_TOKEN }),
 });
 
+/** The services that are asked, by the names that they are signed for, and the version of JSON that each speaks. */
+const services = { kms: '1.1', secretsmanager: '1.1', ssm: '1.1', cassandra: '1.0' } as const;
+
 /**
- * The answer of an AWS service with a JSON protocol (https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html).
+ * The answer of an AWS service with a JSON protocol (https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html), in the
+ * Region of the environment or in another.
  *
  * @throws {StoreError} `throttled`, `unavailable` or `timeout`; `unsupported`: refused, with the name of the error and
  *   never its text, which may repeat what was sent
  */
 export async function callAws(
-  service: 'kms' | 'secretsmanager' | 'ssm',
+  service: keyof typeof services,
   target: string,
   body: object,
+  region = variable('AWS_REGION'),
 ): Promise<Record<string, unknown>> {
-  const region = variable('AWS_REGION');
   const endpoint = process.env.AWS_ENDPOINT_URL ?? `https://${service}.${region}.amazonaws.com`;
   const client = new AwsClient({ ...credentials(), service, region, retries: RETRIES });
   try {
     const response = await client.fetch(endpoint, {
       method: 'POST',
-      headers: { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': target },
+      headers: { 'content-type': `application/x-amz-json-${services[service]}`, 'x-amz-target': target },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
@@ -59,6 +63,10 @@ export async function callAws(
     throw new StoreError(late ? 'timeout' : 'unavailable', `${target} got no answer`, { cause });
   }
 }
+
+/** Whether a service refused a call with the error of this name. */
+export const isRefusal = (error: unknown, name: string): boolean =>
+  error instanceof StoreError && error.message.endsWith(`: ${name}`);
 
 /**
  * What to give to a database as the password of `user`: a token of AWS IAM that lives 15 minutes, signed here without a

@@ -1,6 +1,5 @@
-import type { callAws } from './aws.ts';
+import { type callAws, isRefusal } from './aws.ts';
 import { keyContext } from './config/keys.ts';
-import { StoreError } from './domain/errors.ts';
 
 /**
  * The data keys under a path of SSM parameters, one for each generation: each as AWS KMS wrapped it, which is no secret. A
@@ -48,7 +47,7 @@ async function ifThere<Answer>(request: Promise<Answer>): Promise<Answer | undef
   try {
     return await request;
   } catch (error) {
-    if (error instanceof StoreError && error.message.endsWith(': ParameterNotFound')) return undefined;
+    if (isRefusal(error, 'ParameterNotFound')) return undefined;
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { type ClientOptions, policies } from 'cassandra-driver';
+import { statementsOf } from '../config/cassandra-tables.ts';
 import type { consistencies } from '../config/consistency.ts';
 import type { Clock } from '../domain/clock.ts';
 import { StoreError } from '../domain/errors.ts';
@@ -6,7 +7,6 @@ import type { Engine } from '../domain/ports.ts';
 import { authProvider } from './cassandra/authentication.ts';
 import { type ClusterSettings, createCluster } from './cassandra/cluster.ts';
 import { engineOver } from './cassandra/engine.ts';
-import { statementsOf } from './cassandra/schema.ts';
 import { type AwsCredentials, awsCredentials } from './cassandra/sigv4.ts';
 
 // Amazon Keyspaces: the statements of Cassandra's store without what the service lacks, over TLS, signed for by IAM.

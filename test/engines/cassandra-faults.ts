@@ -6,12 +6,13 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client, policies } from 'cassandra-driver';
+import { statementsOf } from '../../functions/config/cassandra-tables.ts';
 import { seconds, systemClock } from '../../functions/domain/clock.ts';
 import { StoreError } from '../../functions/domain/errors.ts';
 import type { Engine } from '../../functions/domain/ports.ts';
 import { createCluster } from '../../functions/stores/cassandra/cluster.ts';
 import { engineOver } from '../../functions/stores/cassandra/engine.ts';
-import { applySchema, keyspaceScript, statementsOf } from '../../functions/stores/cassandra/schema.ts';
+import { applySchema, keyspaceScript } from '../../functions/stores/cassandra/schema.ts';
 import type { Consistency } from '../../functions/stores/cassandra/stores.ts';
 import { CASSANDRA, type CassandraSettings, clientOptions } from '../../functions/stores/cassandra.ts';
 import {

@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { Client } from 'cassandra-driver';
 import { afterAll } from 'vitest';
-import { applySchema, keyspaceScript, statementsOf } from '../../functions/stores/cassandra/schema.ts';
+import { statementsOf } from '../../functions/config/cassandra-tables.ts';
+import { applySchema, keyspaceScript } from '../../functions/stores/cassandra/schema.ts';
 import { type CassandraSettings, clientOptions } from '../../functions/stores/cassandra.ts';
 import type { RoundTrips } from '../conformance/index.ts';
 

@@ -20,14 +20,6 @@ const replicationOf = (replication: Replication) =>
 export const keyspaceScript = (keyspace: string, replication: Replication): string =>
   `CREATE KEYSPACE IF NOT EXISTS "${keyspace}" WITH replication = {${replicationOf(replication)}}`;
 
-/** The statements of a script of sql/cassandra, without its comments. */
-export const statementsOf = (script: string): string[] =>
-  script
-    .replace(/--.*$/gm, '')
-    .split(';')
-    .map((statement) => statement.trim())
-    .filter((statement) => statement !== '');
-
 /**
  * Runs statements of a schema one after another and waits until every node has agreed on each; they may be run again.
  * @throws {StoreError} unavailable, timeout: some may have been run; unsupported: one is refused
