@@ -3,10 +3,14 @@ import { defineConfig } from 'vitest/config';
 const report = process.env.TEST_REPORT; // a file that takes the run's counts for whoever started it
 
 const { VALKEY_URL, VALKEY_CLUSTER, CASSANDRA_URL } = process.env;
+const databaseServers = ['mysql', 'mariadb', 'sqlserver', 'oracle', 'db2'];
 /** What `npm run test:engines` alone can run, since npm has no such server. */
 const onServers = [
   ...((VALKEY_URL ?? VALKEY_CLUSTER) ? [] : ['test/stores/valkey.test.ts']),
   ...(CASSANDRA_URL ? [] : ['test/stores/cassandra.test.ts']),
+  ...databaseServers
+    .filter((engine) => !process.env[`${engine.toUpperCase()}_URL`])
+    .map((engine) => `test/stores/${engine}.test.ts`),
 ];
 
 export default defineConfig({

@@ -17,7 +17,7 @@ import { createRevokeToken } from '../functions/handlers/revoke-token.ts';
 import type { HttpAnswer, HttpEvent } from '../functions/http.ts';
 import type { Runtime } from '../functions/runtime.ts';
 import { createTable } from '../functions/stores/dynamodb.ts';
-import { applySchema } from '../functions/stores/postgresql.ts';
+import { applySchema } from '../functions/stores/postgresql-schema.ts';
 import { startDynamodb } from '../test/engines/dynamodb.ts';
 import { startPostgresql } from '../test/engines/postgresql.ts';
 import { countCalls } from '../test/stores/count-calls.ts';

@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Configuration, StoreSettings } from './config/configuration.ts';
+import { usualPorts } from './config/engines.ts';
 import { InputError, StoreError } from './domain/errors.ts';
 import type { OpenOptions, Server } from './open-stores.ts';
 import type { CassandraSettings } from './stores/cassandra.ts';
 import type { KeyspacesSettings } from './stores/keyspaces.ts';
-import type { PostgresqlSettings } from './stores/postgresql.ts';
+import type { PostgresqlSettings } from './stores/postgresql-connection.ts';
+import type { DatabaseSettings } from './stores/sql-settings.ts';
 import type { ValkeySettings } from './stores/valkey.ts';
 
 // What the configuration says of a connection, as the engine takes it: files read, passwords found or left to be asked for.
@@ -14,17 +16,23 @@ type Database = Configuration['databases'][string];
 type Cluster = Configuration['cassandra'][string];
 type ValkeyCache = Extract<Configuration['caches'][string], { engine: 'valkey' }>;
 
-/** How a configured database is reached. */
+/** How a configured PostgreSQL is reached, or where an embedded one is. */
 export async function postgresqlSettings(
   name: string,
   database: Database,
   options: OpenOptions,
 ): Promise<PostgresqlSettings> {
-  if (database.embedded) {
-    const { dataDirectory = '.data' } = options;
-    return { embedded: join(dataDirectory, database.directory ?? name) };
-  }
-  const { url, tls, pool } = database;
+  if (!database.embedded) return databaseSettings(database, options);
+  const { dataDirectory = '.data' } = options;
+  return { embedded: join(dataDirectory, database.directory ?? name) };
+}
+
+/** How a configured database server is reached. */
+export async function databaseSettings(
+  database: Exclude<Database, { embedded: true }>,
+  options: OpenOptions,
+): Promise<DatabaseSettings> {
+  const { engine, url, tls, pool, validationQuery } = database;
   const { password, ...place } = { ...database, ...(url !== undefined && partsOf(url)) };
   const { host, port, user } = place;
   return {
@@ -33,10 +41,11 @@ export async function postgresqlSettings(
     ...(place.database !== undefined && { database: place.database }),
     ...(user !== undefined && { user }),
     ...(password !== undefined && {
-      password: passwordOf(password, options, { host: host ?? '', port: port ?? 5432, user: user ?? '' }),
+      password: passwordOf(password, options, { host: host ?? '', port: port ?? usualPorts[engine], user: user ?? '' }),
     }),
     tls: await certificates(tls),
     pool,
+    ...(validationQuery !== undefined && { validationQuery }),
   };
 }
 

@@ -1,8 +1,15 @@
 import type { Configuration, StoreSettings } from './config/configuration.ts';
+import type { DatabaseEngine } from './config/engines.ts';
 import type { StoreKind } from './config/functions.ts';
 import { placeOf } from './config/places.ts';
 import { storeSections } from './config/rules.ts';
-import { cassandraSettings, keyspacesSettings, postgresqlSettings, valkeySettings } from './connection-settings.ts';
+import {
+  cassandraSettings,
+  databaseSettings,
+  keyspacesSettings,
+  postgresqlSettings,
+  valkeySettings,
+} from './connection-settings.ts';
 import type { CodeDeployment } from './domain/authorization-codes.ts';
 import { type Clock, systemClock } from './domain/clock.ts';
 import type { Recognition } from './domain/digest.ts';
@@ -18,6 +25,7 @@ import type {
 } from './domain/ports.ts';
 import { createCodec } from './domain/records.ts';
 import { type Observe, observedEngine } from './observation.ts';
+import type { DatabaseSettings } from './stores/sql-settings.ts';
 
 export interface OpenOptions {
   /** The deployment's keys: digests, checks and sealing. Without them there are the stores alone, as for administration. */
@@ -126,6 +134,14 @@ const engineKeyOf = (store: StoreSettings): string =>
     ? `${placeOf(store)} ${store.readConsistency} ${store.writeConsistency}`
     : placeOf(store);
 
+/** The stores of the databases that only servers have. */
+const databaseServers: Partial<
+  Record<
+    DatabaseEngine,
+    () => Promise<{ createEngine(settings: DatabaseSettings, clock: Clock): Engine | Promise<Engine> }>
+  >
+> = {};
+
 // A function's bundle holds only the engines that it serves: the others are left out when it is bundled.
 async function open(
   configuration: Configuration,
@@ -154,9 +170,13 @@ async function open(
   }
   if (store.storeIn === 'database') {
     const database = configuration.databases[store.database];
-    if (database?.engine !== 'postgresql') throw unsupported(database?.engine);
-    const { createEngine } = await import('./stores/postgresql.ts');
-    return createEngine(await postgresqlSettings(store.database, database, options), clock);
+    if (database?.engine === 'postgresql') {
+      const { createEngine } = await import('./stores/postgresql.ts');
+      return createEngine(await postgresqlSettings(store.database, database, options), clock);
+    }
+    const load = database && databaseServers[database.engine];
+    if (!load) throw unsupported(database?.engine);
+    return (await load()).createEngine(await databaseSettings(database, options), clock);
   }
   const cluster = configuration.cassandra[store.cassandra];
   if (cluster?.engine === 'cassandra') {

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { applySchema } from '../../functions/stores/postgresql.ts';
+import { applySchema } from '../../functions/stores/postgresql-schema.ts';
 import { startPostgresql } from '../../test/engines/postgresql.ts';
 import { type Bundled, tellBundle } from '../bundle.ts';
 import { measureHttp, OPERATIONS } from '../http.ts';

@@ -2,9 +2,10 @@ import { mkdirSync } from 'node:fs';
 import type { Configuration } from '../../functions/config/configuration.ts';
 import { postgresqlSettings } from '../../functions/connection-settings.ts';
 import { systemClock } from '../../functions/domain/clock.ts';
-import { applySchema, createEngine } from '../../functions/stores/postgresql.ts';
-import { packagedScripts, scriptsFrom } from '../../functions/stores/postgresql-schema.ts';
+import { createEngine } from '../../functions/stores/postgresql.ts';
+import { packagedScripts, scriptsFrom } from '../../functions/stores/sql-schema.ts';
 import { checkAddress, connectionNamed, dataDirectory } from './connections.ts';
+import { schemaOf, serverSettings } from './databases.ts';
 import { withEmbedded } from './stores.ts';
 
 export interface SchemaOptions {
@@ -22,14 +23,15 @@ export async function schema(configuration: Configuration, name: string, options
   const { apply = false, roles = false, from } = options;
   const connection = connectionNamed(configuration, name);
   const { engine, database } = connection;
-  if (engine !== 'postgresql' || !database) {
+  const open = database && schemaOf[database.engine];
+  if (!open) {
     throw new Error(
       engine === 'memory' ? `"${name}" is in memory: it has no schema` : `no schema for the engine ${engine} yet`,
     );
   }
   if (roles && database.embedded) throw new Error(`"${name}" is embedded: it has one user`);
   if (!apply) {
-    const scripts = await packagedScripts();
+    const scripts = await packagedScripts(database.engine);
     const wanted =
       from === undefined ? ['oauth-server.sql', 'oauth-client.sql'] : scriptsFrom(scripts, 'oauth-server', from);
     for (const path of [...wanted, ...(roles ? ['oauth-roles.sql'] : [])]) process.stdout.write(scripts[path] ?? '');
@@ -39,9 +41,13 @@ export async function schema(configuration: Configuration, name: string, options
   checkAddress(connection);
   if (database.embedded) mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
   await withEmbedded(connection, 'new', async () => {
-    const settings = await postgresqlSettings(connection.name, database, { dataDirectory });
+    if (!database.embedded) {
+      await (await open()).applySchema(await serverSettings(database), { roles });
+      return;
+    }
     // An embedded database is given its schema whenever it is opened.
-    await (database.embedded ? (await createEngine(settings, systemClock)).close() : applySchema(settings, { roles }));
+    const settings = await postgresqlSettings(connection.name, database, { dataDirectory });
+    await (await createEngine(settings, systemClock)).close();
   });
   console.log(`the schema is applied to "${connection.name}"`);
 }

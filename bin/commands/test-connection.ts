@@ -1,8 +1,8 @@
 import type { Configuration } from '../../functions/config/configuration.ts';
 import { postgresqlSettings } from '../../functions/connection-settings.ts';
-import { passwordFromAws } from '../../functions/password-from-aws.ts';
-import { type Component, type Diagnosis, diagnose } from '../../functions/stores/postgresql-diagnosis.ts';
+import type { Component, Diagnosis } from '../../functions/stores/sql-diagnosis.ts';
 import { allConnections, type Connection, checkAddress, connectionNamed, dataDirectory } from './connections.ts';
+import { diagnosticsOf, serverSettings } from './databases.ts';
 import { explain } from './failure.ts';
 import { ask } from './question.ts';
 import { type ChosenStore, chooseStores, withStores } from './stores.ts';
@@ -42,13 +42,15 @@ async function diagnosisOf(configuration: Configuration, connection: Connection)
     await withStores(configuration, connection, [store], (stores) => ask(stores, store.kind, store.name));
     return { found: `answers the store "${store.name}"` };
   }
-  if (engine !== 'postgresql' || !database) return { fault: `this version has no store for the engine ${engine}` };
+  const open = database && diagnosticsOf[database.engine];
+  if (!open) return { fault: `this version has no store for the engine ${engine}` };
   checkAddress(connection);
-  const settings = await postgresqlSettings(name, database, { dataDirectory, password: passwordFromAws });
-  if (settings.embedded !== undefined) {
-    return { found: `embedded, in ${settings.embedded}; there is no server to connect to` };
+  if (database.embedded) {
+    const { embedded } = await postgresqlSettings(name, database, { dataDirectory });
+    return { found: `embedded, in ${embedded}; there is no server to connect to` };
   }
-  return diagnose(settings, componentsOn(configuration, connection));
+  const { diagnose } = await open();
+  return diagnose(await serverSettings(database), componentsOn(configuration, connection));
 }
 
 function dynamodbCacheNamed({ caches }: Configuration, name: string) {

@@ -1,9 +1,9 @@
 import type { Configuration, StoreSettings } from '../../functions/config/configuration.ts';
 import { storeSections } from '../../functions/config/rules.ts';
-import { postgresqlSettings } from '../../functions/connection-settings.ts';
+import { databaseSettings } from '../../functions/connection-settings.ts';
 import { StoreError } from '../../functions/domain/errors.ts';
 import type { OpenOptions, Stores } from '../../functions/open-stores.ts';
-import { applySchema } from '../../functions/stores/postgresql.ts';
+import { schemaOf } from '../commands/databases.ts';
 import { ask } from '../commands/question.ts';
 
 /**
@@ -18,8 +18,9 @@ export async function applyMissingSchemas(configuration: Configuration, stores: 
       try {
         await ask(stores, kind, name).catch(async (error: unknown) => {
           const database = store.storeIn === 'database' && configuration.databases[store.database];
-          if (!(error instanceof StoreError) || error.code !== 'unsupported' || !database) throw error;
-          await applySchema(await postgresqlSettings(store.database, database, options));
+          const open = database && !database.embedded && schemaOf[database.engine];
+          if (!(error instanceof StoreError) || error.code !== 'unsupported' || !open) throw error;
+          await (await open()).applySchema(await databaseSettings(database, options));
           await ask(stores, kind, name);
         });
       } catch (cause) {

@@ -35,5 +35,15 @@ export const urlSchemes: Record<DatabaseEngine, readonly string[]> = {
   db2: ['db2:'],
 };
 
+/** Where each database listens when nothing is said of it. */
+export const usualPorts: Record<DatabaseEngine, number> = {
+  postgresql: 5432,
+  mysql: 3306,
+  mariadb: 3306,
+  sqlserver: 1433,
+  oracle: 1521,
+  db2: 50_000,
+};
+
 /** The databases that accept an IAM token of AWS in place of a password. */
 export const iamDatabaseEngines: readonly DatabaseEngine[] = ['postgresql', 'mysql', 'mariadb'];

@@ -49,7 +49,7 @@ export const createApplySchema =
       Data: { scripts: scripts.join(', ') },
     });
     if (RequestType === 'Delete') return answer([]);
-    const { applySchema, findMissingScripts } = await import('../stores/postgresql.ts');
+    const { applySchema, findMissingScripts } = await import('../stores/postgresql-schema.ts');
     const tls = isLocal({ host }) ? false : {};
     const server = { host, port: Number(port), database, user, password: () => password(secretArn), tls } as const;
     const scripts = await readScripts();

@@ -1,5 +1,5 @@
 import type { QueryConfig } from 'pg';
-import type { Row } from './sql.ts';
+import type { Row } from './sql-dialect.ts';
 
 type Parser = (text: string) => unknown;
 

@@ -1,3 +1,6 @@
+import type { SelectorField } from '../domain/selector.ts';
+import { byLead } from './sql-dialect.ts';
+
 // Every statement that the PostgreSQL store can send, whole. `:name` marks a bound value.
 //
 // All run at READ COMMITTED, each as a transaction of its own. A decision is taken from the version of a row that an update
@@ -193,15 +196,14 @@ INSERT INTO oauth_grant AS g (grant_id, client_id, created_at, data, revoked_at,
 export const revokeAccessOfGrant = `
 UPDATE access_token SET revoked_at = :now::bigint WHERE grant_id = :grantId::bytea AND revoked_at IS NULL`;
 
-/** The columns by which many grants are found, likeliest to be few first; the first one given leads, the others narrow. */
-const WAYS = ['subject', 'consent_id', 'application_id', 'client_id'] as const;
-export type Way = (typeof WAYS)[number];
+/** Where the fields of a selector stand. */
+const COLUMNS = { subject: 'subject', consentId: 'consent_id', applicationId: 'application_id', clientId: 'client_id' };
 
-const page = (way: Way) => `
+const page = (lead: SelectorField) => `
   FROM oauth_grant g
-  WHERE g.${way} = :${way}
-    AND (:subject::text IS NULL OR g.subject = :subject) AND (:client_id::text IS NULL OR g.client_id = :client_id)
-    AND (:application_id::text IS NULL OR g.application_id = :application_id) AND (:consent_id::text IS NULL OR g.consent_id = :consent_id)
+  WHERE g.${COLUMNS[lead]} = :${lead}
+    AND (:subject::text IS NULL OR g.subject = :subject) AND (:clientId::text IS NULL OR g.client_id = :clientId)
+    AND (:applicationId::text IS NULL OR g.application_id = :applicationId) AND (:consentId::text IS NULL OR g.consent_id = :consentId)
     AND (g.created_at / 60, g.grant_id) > (:afterMinute::bigint, :afterId::bytea)
   ORDER BY g.created_at / 60, g.grant_id LIMIT :limit::bigint`;
 
@@ -217,24 +219,20 @@ SELECT virtualtransaction AS writer FROM pg_locks
   WHERE relation = 'oauth_grant'::regclass AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND mode = 'RowExclusiveLock' AND pid <> pg_backend_pid() AND (:among::text[] IS NULL OR virtualtransaction = ANY (:among))`;
 
-const revokePage = (way: Way) => `
+const revokePage = (lead: SelectorField) => `
 WITH page AS MATERIALIZED (
-  SELECT g.grant_id, g.created_at / 60 AS minute ${page(way)} FOR NO KEY UPDATE
+  SELECT g.grant_id, g.created_at / 60 AS minute ${page(lead)} FOR NO KEY UPDATE
 ), ended AS (
   UPDATE oauth_grant g SET revoked_at = :now::bigint FROM page WHERE g.grant_id = page.grant_id AND g.revoked_at IS NULL RETURNING g.grant_id
 )
 SELECT (SELECT count(*) FROM page) AS seen, (SELECT count(*) FROM ended) AS ended, minute, grant_id
   FROM page ORDER BY minute DESC, grant_id DESC LIMIT 1`;
 
-const listPage = (way: Way) => `SELECT ${GRANT}, ${REFRESH}, g.revoked_at, g.created_at / 60 AS minute ${page(way)}`;
+const listPage = (lead: SelectorField) =>
+  `SELECT ${GRANT}, ${REFRESH}, g.revoked_at, g.created_at / 60 AS minute ${page(lead)}`;
 
-const byWay = (statement: (way: Way) => string) =>
-  Object.fromEntries(WAYS.map((way) => [way, statement(way)])) as Record<Way, string>;
-
-export const revokeBy = byWay(revokePage);
-export const listGrants = byWay(listPage);
-export const wayOf = (given: Partial<Record<Way, string | undefined>>): Way | undefined =>
-  WAYS.find((way) => given[way] !== undefined);
+export const revokeBy = byLead(revokePage);
+export const listGrants = byLead(listPage);
 
 export const listAccess = `
 SELECT digest AS access_digest, issued_at AS access_issued_at, expires_at AS access_expires_at, is_foreign AS access_foreign,

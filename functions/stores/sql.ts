@@ -11,7 +11,6 @@ import type {
   ClientAccessTokenStore,
   CodeState,
   Engine,
-  GrantEntry,
   PurgeReport,
   PurgeRequest,
   RedeemOutcome,
@@ -19,46 +18,36 @@ import type {
   RotateOutcome,
   Selector,
   StoredAccessToken,
-  StoredArtifact,
-  StoredCode,
-  StoredGrant,
   StoredRefreshToken,
   Successor,
   TokenKey,
 } from '../domain/ports.ts';
-import { selectorKey, selectorKeysOf } from '../domain/selector.ts';
-import type * as statements from './postgresql-statements.ts';
+import { leadOf, selectorKey, selectorKeysOf } from '../domain/selector.ts';
+import type { ByOrigin, Row, Run, Statements } from './sql-dialect.ts';
+import { accessOf, artifactOf, codeOf, defined, entryOf, grantOf, refreshOf } from './sql-rows.ts';
 
-// What the relational stores share: from the ports to one statement of the dialect each, and from its row back. The
+// What the relational stores share: from the ports to one statement of the dialect each, and from its answer back. The
 // dialect decides everything; nothing is decided here.
-
-/** Every statement of a dialect; each gives the columns that are read below. */
-export type Statements = typeof statements;
-
-export type Row = Record<string, unknown>;
-
-type ByOrigin = { readonly own: string; readonly foreign: string };
-
-/** Sends one statement, in one round trip, as a transaction of its own; failures are StoreErrors. */
-export type Run = (name: string, text: string, values: Record<string, unknown>) => Promise<Row[]>;
 
 const REVOKE_BATCH = 1000;
 const PURGE_BATCH = 1000;
 /** So many records that are due are counted of each table, and no more. */
 const BACKLOG_MOST = 10_000;
 const WRITERS_MS = 5000;
-const NOTHING = Buffer.alloc(0);
 
 export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: () => Promise<void>): Engine {
   const first = async (name: string, text: string, values: Record<string, unknown>) =>
-    (await run(name, text, values))[0];
-  /** The statement for tokens that were minted here, or the one for those that were minted elsewhere. */
-  const firstBy = (own: boolean, name: string, text: ByOrigin, values: Record<string, unknown>) =>
-    own ? first(name, text.own, values) : first(`${name}Foreign`, text.foreign, values);
+    (await run(name, text, values)).rows[0];
+  const changed = async (name: string, text: string, values: Record<string, unknown>) =>
+    (await run(name, text, values)).changed > 0;
+  const runBy = (own: boolean, name: string, text: ByOrigin, values: Record<string, unknown>) =>
+    own ? run(name, text.own, values) : run(`${name}Foreign`, text.foreign, values);
+  const firstBy = async (own: boolean, name: string, text: ByOrigin, values: Record<string, unknown>) =>
+    (await runBy(own, name, text, values)).rows[0];
   /** Removes what is due, kind after kind, in batches, and counts what is left then. */
   const purge = (kinds: Record<string, [statement: string, text: string][]>, store: keyof Statements['backlog']) => {
     const backlogOf = async (now: number): Promise<Backlog> => {
-      const rows = await run(`backlog_${store}`, sql.backlog[store], { now, most: BACKLOG_MOST });
+      const { rows } = await run(`backlog_${store}`, sql.backlog[store], { now, most: BACKLOG_MOST });
       const oldest = rows.flatMap((row) => (row.oldest === null ? [] : [Number(row.oldest)]));
       return {
         records: rows.reduce((sum, row) => sum + Number(row.records), 0),
@@ -74,7 +63,7 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
           for (let batch = PURGE_BATCH, gone = batch; gone === batch; ) {
             if (left <= 0 || clock() >= deadlineMs) return { removed, more: true, backlog: await backlogOf(now) };
             batch = Math.min(PURGE_BATCH, left);
-            gone = (await run(name, text, { now, limit: batch })).length;
+            gone = (await run(name, text, { now, limit: batch })).changed;
             removed[kind] = (removed[kind] ?? 0) + gone;
             left -= gone;
           }
@@ -86,9 +75,10 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
 
   /** Waits for the writes that were under way: each takes milliseconds, unless somebody holds a transaction open. */
   const writersGone = async () => {
+    if (sql.writers === undefined) return;
     let among: unknown[] | undefined;
     for (const deadline = clock() + WRITERS_MS; ; await setTimeout(2)) {
-      among = (await run('writers', sql.writers, { among })).map((row) => row.writer);
+      among = (await run('writers', sql.writers, { among })).rows.map((row) => row.writer);
       if (among.length === 0) return;
       if (clock() > deadline)
         throw new StoreError('timeout', 'a transaction that writes grants stays open: repeat the revocation');
@@ -150,9 +140,9 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
       }
     },
     revokeAccess: async (key, { now, clientId }) =>
-      (await firstBy(own(key), 'revokeAccess', sql.revokeAccess, { ...key, now, clientId })) !== undefined,
+      (await runBy(own(key), 'revokeAccess', sql.revokeAccess, { ...key, now, clientId })).changed > 0,
     revokeRefresh: async (key, { now, clientId }) =>
-      (await firstBy(own(key), 'revokeRefresh', sql.revokeRefresh, { ...key, now, clientId })) !== undefined,
+      (await runBy(own(key), 'revokeRefresh', sql.revokeRefresh, { ...key, now, clientId })).changed > 0,
     async revokeGrant(grantId, { now, retainUntil }) {
       await run('revokeGrant', sql.revokeGrant, { grantId, now, retainUntil });
     },
@@ -160,22 +150,22 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
       await run('revokeAccessOfGrant', sql.revokeAccessOfGrant, { grantId, now });
     },
     async revokeBy(selector, { nowMs, retainUntil }) {
-      const way = wayOf(sql, selector);
+      const lead = leadOf(selector);
       await run('markRevoked', sql.markRevoked, { selector: selectorKey(selector), nowMs, retainUntil });
       await writersGone();
       const values = { ...ownerValues(selector), now: Math.floor(nowMs / 1000), limit: REVOKE_BATCH };
       let position = grantPosition();
       for (let ended = 0; ; ) {
-        const row = await first(`revokeBy_${way}`, sql.revokeBy[way], { ...values, ...position });
+        const row = await first(`revokeBy_${lead}`, sql.revokeBy[lead], { ...values, ...position });
         ended += Number(row?.ended ?? 0);
         if (!row || Number(row.seen) < REVOKE_BATCH) return ended;
         position = { afterMinute: row.minute as number, afterId: row.grant_id as Uint8Array };
       }
     },
     async listGrants(selector, { limit, after }) {
-      const way = wayOf(sql, selector);
+      const lead = leadOf(selector);
       const position = grantPosition(after);
-      const rows = await run(`listGrants_${way}`, sql.listGrants[way], {
+      const { rows } = await run(`listGrants_${lead}`, sql.listGrants[lead], {
         ...ownerValues(selector),
         ...position,
         limit,
@@ -184,7 +174,7 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
       return { grants: rows.map(entryOf), ...(last && { next: `${last.minute}.${base64url(last.grant_id)}` }) };
     },
     async listAccess(grantId, { limit, after = '' }) {
-      const rows = await run('listAccess', sql.listAccess, {
+      const { rows } = await run('listAccess', sql.listAccess, {
         grantId,
         afterId: Buffer.from(after, 'base64url'),
         limit,
@@ -225,7 +215,7 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
       if (row?.outcome === 'replayed') return { outcome: 'replayed', grantId: row.grant_id as Uint8Array };
       return { outcome: row?.outcome ?? 'unknown' } as RedeemOutcome;
     },
-    remove: async (digest) => (await first('removeCode', sql.removeCode, { digest })) !== undefined,
+    remove: (digest) => changed('removeCode', sql.removeCode, { digest }),
     purgeExpired: purge({ codes: [['purgeCodes', sql.purgeCodes]] }, 'authorizationCodes'),
   };
 
@@ -242,17 +232,17 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
     async put(artifact) {
       await run('putArtifact', sql.putArtifact, { ...artifact });
     },
-    putOnce: async (artifact, { now, attempt }) =>
-      (await first('putArtifactOnce', sql.putArtifactOnce, { ...artifact, now, attempt })) !== undefined,
+    putOnce: (artifact, { now, attempt }) =>
+      changed('putArtifactOnce', sql.putArtifactOnce, { ...artifact, now, attempt }),
     find: (kind, id, { now }) => findArtifact('findArtifact', sql.findArtifact, kind, id, now),
     findByUid: (kind, uid, { now }) => findArtifact('findArtifactByUid', sql.findArtifactByUid, kind, uid, now),
     findByUserCode: (kind, userCode, { now }) =>
       findArtifact('findArtifactByUserCode', sql.findArtifactByUserCode, kind, userCode, now),
-    consume: async (kind, id, { now, attempt }) =>
-      (await first('consumeArtifact', sql.consumeArtifact, { kind, id, now, attempt })) !== undefined,
-    remove: async (kind, id) => (await first('removeArtifact', sql.removeArtifact, { kind, id })) !== undefined,
+    consume: (kind, id, { now, attempt }) =>
+      changed('consumeArtifact', sql.consumeArtifact, { kind, id, now, attempt }),
+    remove: (kind, id) => changed('removeArtifact', sql.removeArtifact, { kind, id }),
     removeByConsent: async (consentId) =>
-      (await run('removeArtifactsByConsent', sql.removeArtifactsByConsent, { consentId })).length,
+      (await run('removeArtifactsByConsent', sql.removeArtifactsByConsent, { consentId })).changed,
     purgeExpired: purge({ artifacts: [['purgeArtifacts', sql.purgeArtifacts]] }, 'artifacts'),
   };
 
@@ -264,8 +254,7 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
       const row = await first('getClientToken', sql.getClientToken, { clientId, key, now });
       return row && { clientId, key, expiresAt: row.expires_at as number, data: row.data as Uint8Array };
     },
-    remove: async (clientId, key) =>
-      (await first('removeClientToken', sql.removeClientToken, { clientId, key })) !== undefined,
+    remove: (clientId, key) => changed('removeClientToken', sql.removeClientToken, { clientId, key }),
     purgeExpired: purge({ clientAccessTokens: [['purgeClientTokens', sql.purgeClientTokens]] }, 'clientAccessTokens'),
   };
 
@@ -311,87 +300,14 @@ const successorValues = ({ refresh, access, sealed, retainUntil }: Successor) =>
 
 const ownerValues = ({ subject, clientId, applicationId, consentId }: Selector) => ({
   subject,
-  client_id: clientId,
-  application_id: applicationId,
-  consent_id: consentId,
+  clientId,
+  applicationId,
+  consentId,
 });
-
-function wayOf(sql: Statements, selector: Selector) {
-  const way = sql.wayOf(ownerValues(selector));
-  if (!way)
-    throw new StoreError('invalid', 'a selector names at least one of subject, clientId, applicationId, consentId');
-  return way;
-}
 
 function grantPosition(after = '-1.'): { afterMinute: number; afterId: Uint8Array } {
   const [minute, id = ''] = after.split('.');
   return { afterMinute: Number(minute), afterId: Buffer.from(id, 'base64url') };
 }
-
-/** Only the fields that are there: what is NULL in a row is absent in a record. */
-function defined<T extends Record<string, unknown>>(fields: T): { [K in keyof T]?: NonNullable<T[K]> } {
-  const present: Partial<T> = {};
-  for (const field in fields) if (fields[field] !== null && fields[field] !== undefined) present[field] = fields[field];
-  return present as { [K in keyof T]?: NonNullable<T[K]> };
-}
-
-const grantOf = (row: Row) =>
-  defined({
-    grantId: row.grant_id,
-    clientId: row.client_id,
-    subject: row.subject,
-    applicationId: row.application_id,
-    consentId: row.consent_id,
-    createdAt: row.created_at,
-    expiresAt: row.expires_at,
-    retainUntil: row.retain_until,
-    data: row.data,
-  }) as unknown as StoredGrant;
-
-const accessOf = (row: Row) =>
-  defined({
-    digest: row.access_digest,
-    issuedAt: row.access_issued_at,
-    expiresAt: row.access_expires_at,
-    data: row.access_data ?? NOTHING,
-    foreign: row.access_foreign,
-  }) as unknown as StoredAccessToken;
-
-const refreshOf = (row: Row) =>
-  defined({
-    digest: row.refresh_digest,
-    expiresAt: row.refresh_expires_at,
-    idleExpiresAt: row.refresh_idle_expires_at,
-    sender: row.refresh_sender,
-    foreign: row.refresh_foreign,
-  }) as unknown as StoredRefreshToken;
-
-const entryOf = (row: Row): GrantEntry => ({
-  grant: grantOf(row),
-  ...defined({ revokedAt: row.revoked_at as number | null }),
-  ...(row.refresh_digest ? { refresh: refreshOf(row) } : {}),
-});
-
-const codeOf = (row: Row) =>
-  ({
-    digest: row.digest,
-    grantId: row.grant_id,
-    binding: row.binding,
-    expiresAt: row.expires_at,
-    retainUntil: row.retain_until,
-    data: row.data,
-  }) as StoredCode;
-
-const artifactOf = (row: Row) =>
-  defined({
-    kind: row.kind,
-    id: row.id,
-    uid: row.uid,
-    userCode: row.user_code,
-    consentId: row.consent_id,
-    expiresAt: row.expires_at,
-    retainUntil: row.retain_until,
-    data: row.data,
-  }) as unknown as StoredArtifact;
 
 const base64url = (bytes: unknown) => Buffer.from(bytes as Uint8Array).toString('base64url');

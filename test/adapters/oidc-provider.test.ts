@@ -5,7 +5,8 @@ import { StoreError } from '../../functions/domain/errors.ts';
 import { inspectAccessToken, inspectRefreshToken, inspectToken } from '../../functions/domain/inspection.ts';
 import type { Engine } from '../../functions/domain/ports.ts';
 import { createEngine as createMemory } from '../../functions/stores/memory.ts';
-import { applySchema, createEngine as createPostgresql } from '../../functions/stores/postgresql.ts';
+import { createEngine as createPostgresql } from '../../functions/stores/postgresql.ts';
+import { applySchema } from '../../functions/stores/postgresql-schema.ts';
 import {
   asApi,
   asApp,

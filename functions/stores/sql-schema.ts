@@ -1,0 +1,210 @@
+import { readdir, readFile } from 'node:fs/promises';
+import type { DatabaseEngine } from '../config/engines.ts';
+import { type Clock, systemClock } from '../domain/clock.ts';
+import { StoreError } from '../domain/errors.ts';
+import type { Row } from './sql-dialect.ts';
+
+// The schema of a database, from whatever version it is of to the one of the scripts. Its parts (oauth-server, oauth-client,
+// oauth-roles) have a version each, in the table oauth_schema: `<part>.sql` makes the newest one where there is none, and
+// `upgrades/<part>-<n>.sql` makes version n of n - 1. What an engine does in its own way is its dialect's.
+
+export const components = ['oauth-server', 'oauth-client', 'oauth-roles'] as const;
+export type Component = (typeof components)[number];
+
+/** Texts by their path in sql/<engine>. */
+export type Scripts = Readonly<Record<string, string>>;
+
+/** How a schema is applied, or looked at. */
+export interface SchemaOptions {
+  /** Whether the users of `oauth-roles.sql` belong to it; whoever applies it must then be allowed to make roles. */
+  readonly roles?: boolean;
+  /** Default: those of this package. */
+  readonly scripts?: Scripts;
+  readonly clock?: Clock;
+  /** Milliseconds that it may wait for locks and for others who apply it. */
+  readonly withinMs?: number;
+}
+
+const partsOf = ({ roles = false }: SchemaOptions): Component[] => [
+  'oauth-server',
+  'oauth-client',
+  ...(roles ? (['oauth-roles'] as const) : []),
+];
+
+/** One connection: what is begun on it goes on on it. Failures have the engine's code as their `code`. */
+export interface Session {
+  query(text: string): Promise<readonly Row[]>;
+  script(text: string): Promise<void>;
+}
+
+export interface Patience {
+  readonly clock: Clock;
+  /** When to give up waiting: for another that applies scripts, and for locks. */
+  readonly untilMs: number;
+}
+
+/** What an engine does in its own way. */
+export interface SchemaDialect {
+  /** Those of these tables that are there, where the stores look for them. */
+  tablesThere(session: Session, tables: readonly string[]): Promise<readonly string[]>;
+  /** Whether an error says that what stands in `oauth_schema` is not ours: another column, another type. */
+  isStrange(error: unknown): boolean;
+  /** Runs one script, beside traffic; throws with its path when it cannot be run. */
+  runScript(session: Session, path: string, text: string, patience: Patience): Promise<void>;
+  /** Does the work while nobody else applies scripts to this database; by whatever can be let go of by a broken connection. */
+  underLock(keeper: Session, work: () => Promise<void>, patience: Patience): Promise<void>;
+}
+
+/** How the schema of a server is reached. */
+export interface SchemaAccess<Settings> {
+  readonly engine: DatabaseEngine;
+  readonly dialect: SchemaDialect;
+  /** A connection of its own, beside no pool; a statement on it takes `withinMs` at most. */
+  open(settings: Settings, withinMs: number): Promise<Session & { close(): Promise<void> }>;
+  /** What an error of the driver is to whoever called. */
+  failure(cause: unknown): StoreError;
+}
+
+/** The scripts of this package for an engine. */
+export async function packagedScripts(engine: DatabaseEngine): Promise<Scripts> {
+  const folder = new URL(`../../sql/${engine}/`, import.meta.url);
+  const paths = (await readdir(folder, { recursive: true })).filter((path) => path.endsWith('.sql'));
+  const texts = paths.map(async (path) => [path, await readFile(new URL(path, folder), 'utf8')] as const);
+  return Object.fromEntries(await Promise.all(texts));
+}
+
+/** What is done to the schema of an engine’s servers. */
+export function createSchema<Settings>({ engine, dialect, open, failure }: SchemaAccess<Settings>) {
+  const withSession = async <T>(settings: Settings, withinMs: number, work: (session: Session) => Promise<T>) => {
+    try {
+      const session = await open(settings, withinMs);
+      return await work(session).finally(() => session.close());
+    } catch (cause) {
+      throw failure(cause);
+    }
+  };
+  const scriptsOf = async ({ scripts }: SchemaOptions) => scripts ?? packagedScripts(engine);
+  return {
+    /**
+     * Brings the schema of a server to the version of the scripts: any number of times, by any number of callers at once,
+     * beside traffic ({@link updateSchema}). Gives the paths of the scripts that it ran.
+     *
+     * @throws {StoreError} `unsupported`: a newer version, tables of somebody else, a privilege is missing; `timeout`
+     */
+    async applySchema(settings: Settings, options: SchemaOptions = {}): Promise<string[]> {
+      const { clock = systemClock, withinMs = 60_000 } = options;
+      const scripts = await scriptsOf(options);
+      const patience = { clock, untilMs: clock() + withinMs };
+      return withSession(settings, withinMs, (worker) =>
+        withSession(settings, withinMs, (keeper) =>
+          updateSchema(dialect, { worker, keeper }, scripts, partsOf(options), patience),
+        ),
+      );
+    },
+
+    /** Paths of the scripts that are missing in the schema of a server. Nothing is changed. */
+    async findMissingScripts(settings: Settings, options: SchemaOptions = {}): Promise<string[]> {
+      const scripts = await scriptsOf(options);
+      return withSession(settings, options.withinMs ?? 60_000, async (session) => {
+        const missing: string[] = [];
+        for (const part of partsOf(options)) missing.push(...(await missingScripts(dialect, session, scripts, part)));
+        return missing;
+      });
+    },
+  };
+}
+
+/**
+ * Applies what is missing of these parts, and gives the paths of the scripts that it ran: any number of times, by any
+ * number of callers at once, who take turns. `keeper` is a second connection, which holds the lock meanwhile.
+ *
+ * @throws {StoreError} `unsupported`: a newer version than that of the scripts, or tables that are not ours; `timeout`
+ */
+export async function updateSchema(
+  dialect: SchemaDialect,
+  { worker, keeper }: { worker: Session; keeper?: Session },
+  scripts: Scripts,
+  wanted: readonly Component[],
+  patience: Patience,
+): Promise<string[]> {
+  const applied: string[] = [];
+  const work = async () => {
+    for (const component of wanted) {
+      for (let last: string | undefined; ; ) {
+        const [path] = await missingScripts(dialect, worker, scripts, component);
+        if (path === undefined) break;
+        if (path === last) throw new StoreError('invalid', `${path} left the version as it was`);
+        await dialect.runScript(worker, path, textOf(scripts, path), patience);
+        applied.push(path);
+        last = path;
+      }
+    }
+  };
+  await (keeper ? dialect.underLock(keeper, work, patience) : work());
+  return applied;
+}
+
+/**
+ * Paths of the scripts that lead from what is there to the version of the scripts, in their order. Nothing is changed.
+ *
+ * @throws {StoreError} `unsupported`, as {@link updateSchema}
+ */
+export async function missingScripts(
+  dialect: SchemaDialect,
+  session: Session,
+  scripts: Scripts,
+  component: Component,
+): Promise<string[]> {
+  const whole = `${component}.sql`;
+  const { tables } = contentsOf(textOf(scripts, whole), component);
+  const found = await versionOf(dialect, session, component);
+  if (found === undefined) {
+    const own = tables.filter((table) => table !== 'oauth_schema');
+    const strange = own.length > 0 ? await dialect.tablesThere(session, own) : [];
+    if (strange.length === 0) return [whole];
+    throw new StoreError(
+      'unsupported',
+      `the database has ${strange.join(', ')} already, and no version of ${component}: give the stores a database of their own, or where ${whole} was interrupted run it to its end by hand`,
+    );
+  }
+  return scriptsFrom(scripts, component, found);
+}
+
+/**
+ * Paths of the scripts that lead from a version of a part to the newest.
+ *
+ * @throws {StoreError} `unsupported`: a version that the scripts do not know
+ */
+export function scriptsFrom(scripts: Scripts, component: Component, found: number): string[] {
+  const { version } = contentsOf(textOf(scripts, `${component}.sql`), component);
+  if (found > version) {
+    throw new StoreError(
+      'unsupported',
+      `the schema ${component} is of version ${found}, and this package knows ${version}: it was upgraded by a newer package, so use that one`,
+    );
+  }
+  return Array.from({ length: version - found }, (_, index) => `upgrades/${component}-${found + index + 1}.sql`);
+}
+
+/** What a script makes, as it stands in it. */
+export function contentsOf(text: string, component: Component): { tables: string[]; version: number } {
+  const tables = [...text.matchAll(/^\s*CREATE TABLE (?:IF NOT EXISTS )?(\w+)/gm)].map(([, name]) => String(name));
+  return { tables, version: Number(new RegExp(`'${component}', (\\d+)`).exec(text)?.[1]) };
+}
+
+async function versionOf(dialect: SchemaDialect, session: Session, component: Component): Promise<number | undefined> {
+  if ((await dialect.tablesThere(session, ['oauth_schema'])).length === 0) return undefined;
+  try {
+    const [row] = await session.query(`SELECT version FROM oauth_schema WHERE component = '${component}'`);
+    if (row === undefined || Number.isInteger(row.version)) return row?.version as number | undefined;
+  } catch (cause) {
+    if (!dialect.isStrange(cause)) throw cause;
+  }
+  throw new StoreError('unsupported', 'the table oauth_schema is not one that this package made');
+}
+
+function textOf(scripts: Scripts, path: string): string {
+  const text = scripts[path];
+  if (text === undefined) throw new StoreError('unsupported', `there is no script ${path}`);
+  return text;
+}
