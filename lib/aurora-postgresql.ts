@@ -1,6 +1,6 @@
-import { ArnFormat, Duration, type RemovalPolicy, Stack, Token, Validations } from 'aws-cdk-lib';
-import { Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
-import { Grant, type IGrantable, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { ArnFormat, Duration, type RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { Port, type SecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import { Grant, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import {
   AuroraPostgresEngineVersion,
@@ -13,9 +13,15 @@ import {
   ProxyTarget,
 } from 'aws-cdk-lib/aws-rds';
 import { Construct } from 'constructs';
-import { parsedUrl } from '../functions/config/location.ts';
-import type { ConnectionUse, Network, StoreConnection } from './connection.ts';
-import type { DatabaseServer } from './deployable.ts';
+import type { Network, StoreConnection } from './connection.ts';
+import {
+  type DatabaseServer,
+  databaseUserArns,
+  databaseUsers,
+  onePerFunction,
+  userFor,
+  watchedProxy,
+} from './database-server.ts';
 import type { PrivateNetwork } from './network.ts';
 import { PostgresqlSchema, type SchemaApplication } from './schema.ts';
 
@@ -44,10 +50,6 @@ export interface AuroraPostgresqlProps {
 /** RDS Proxy listens on the engine’s usual port, and nowhere else. */
 const PORT = 5432;
 const MASTER = 'oauth_admin';
-
-/** The users of sql/postgresql/oauth-roles.sql. */
-const users = ['oauth_reader', 'oauth_checker', 'oauth_writer', 'oauth_purger'] as const;
-type User = (typeof users)[number];
 
 /** What a function needs to know of a cluster, as text that can cross stacks. */
 export const auroraPostgresqlFacts = ['host', 'databaseName', 'proxyId', 'proxyName'] as const;
@@ -78,7 +80,12 @@ export class AuroraPostgresql extends Construct {
 
     this.cluster = this.createCluster(props, databaseName, servers);
     const role = new Role(this, 'ProxyRole', { assumedBy: new ServicePrincipal('rds.amazonaws.com') });
-    role.addToPolicy(connecting(this, this.cluster.clusterResourceIdentifier, users));
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ['rds-db:connect'],
+        resources: databaseUserArns(this, this.cluster.clusterResourceIdentifier, databaseUsers),
+      }),
+    );
     this.proxy = new DatabaseProxy(this, 'Proxy', {
       dbProxyName: proxyName(this),
       proxyTarget: ProxyTarget.fromCluster(this.cluster),
@@ -175,36 +182,6 @@ export class AuroraPostgresql extends Construct {
 const proxyName = (construct: Construct): string =>
   `${Stack.of(construct).stackName.slice(0, 40).replace(/-+$/, '')}-${construct.node.addr.slice(-8)}`.toLowerCase();
 
-/** The user whose privileges a function with this use needs. */
-export function userFor({ tokens, artifacts }: ConnectionUse): User {
-  const accesses = [tokens, artifacts].filter((access) => access !== undefined);
-  if (accesses.every((access) => access === 'purge')) return 'oauth_purger';
-  if (tokens === 'write' || accesses.includes('purge')) return 'oauth_writer';
-  return artifacts === undefined ? 'oauth_reader' : 'oauth_checker';
-}
-
-/** https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html */
-const connecting = (scope: Construct, resourceId: string, names: readonly string[]) =>
-  new PolicyStatement({ actions: ['rds-db:connect'], resources: userArns(scope, resourceId, names) });
-
-const userArns = (scope: Construct, resourceId: string, names: readonly string[]) =>
-  names.map((name) =>
-    Stack.of(scope).formatArn({
-      service: 'rds-db',
-      resource: 'dbuser',
-      resourceName: `${resourceId}/${name}`,
-      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-    }),
-  );
-
-/** One connection of a function is enough: it serves one event at a time. */
-const onePerFunction = ({ pool }: Pick<DatabaseServer, 'pool'>) => ({
-  ...pool,
-  initialSize: Math.min(pool.initialSize, 1),
-  minIdle: Math.min(pool.minIdle, 1),
-  maxActive: 1,
-});
-
 /** A cluster of {@link AuroraPostgresql}, in this stack or in another. */
 export const auroraPostgresqlConnection = (
   scope: Construct,
@@ -214,9 +191,7 @@ export const auroraPostgresqlConnection = (
 ): StoreConnection => ({
   facts,
   network,
-  get watched() {
-    return { proxyName: facts.proxyName };
-  },
+  watched: (limits) => watchedProxy(facts.proxyName)(limits),
   settingsFor: (use) => ({
     host: facts.host,
     port: PORT,
@@ -230,55 +205,7 @@ export const auroraPostgresqlConnection = (
     Grant.addToPrincipal({
       grantee,
       actions: ['rds-db:connect'],
-      resourceArns: userArns(scope, facts.proxyId, [userFor(use)]),
+      resourceArns: databaseUserArns(scope, facts.proxyId, [userFor(use)]),
     });
   },
 });
-
-/** A server that is there, as its configuration says; `network` where functions reach it by its security group. */
-export function importedPostgresqlConnection(
-  scope: Construct,
-  settings: DatabaseServer,
-  network?: Network,
-): StoreConnection {
-  const { password, url } = settings;
-  const user = settings.user ?? decodeURIComponent(parsedUrl(url)?.username ?? '');
-  return {
-    facts: {},
-    ...(network && { network }),
-    settingsFor: () => ({ tls: true, pool: onePerFunction(settings) }),
-    grant(grantee: IGrantable) {
-      if (typeof password !== 'object') return;
-      if ('secretArn' in password) {
-        Grant.addToPrincipal({
-          grantee,
-          actions: ['secretsmanager:GetSecretValue'],
-          resourceArns: [password.secretArn],
-        });
-      }
-      if ('iam' in password) {
-        // The id by which IAM knows the server is not in its address; the user is what bounds the permission.
-        Grant.addToPrincipal({ grantee, actions: ['rds-db:connect'], resourceArns: userArns(scope, '*', [user]) });
-        const { partition, region, account } = Stack.of(scope);
-        const shown = (value: string, pseudo: string) => (Token.isUnresolved(value) ? `<AWS::${pseudo}>` : value);
-        const place = [shown(partition, 'Partition'), 'rds-db', shown(region, 'Region'), shown(account, 'AccountId')];
-        Validations.of(grantee.grantPrincipal as Role).acknowledge({
-          id: `AwsSolutions-IAM5[Resource::arn:${place.join(':')}:dbuser:*/${user}]`,
-          reason: 'The id of an imported server is not known; only its user of this name can be connected as.',
-        });
-      }
-    },
-  };
-}
-
-/** Lets the functions of the network connect to an imported server. */
-export function allowImportedPostgresql(
-  scope: Construct,
-  id: string,
-  { securityGroup, port = PORT, url }: DatabaseServer,
-  network: PrivateNetwork,
-): void {
-  if (securityGroup === undefined) return;
-  const servers = SecurityGroup.fromSecurityGroupId(scope, id, securityGroup);
-  network.clients.connections.allowTo(servers, Port.tcp(Number(parsedUrl(url)?.port || port)), 'PostgreSQL');
-}

@@ -9,7 +9,8 @@ import { environment } from '../functions/config/environment.ts';
 import { ConfigurationError } from '../functions/config/faults.ts';
 import type { StoreUse } from '../functions/config/functions.ts';
 import { storeSections } from '../functions/config/rules.ts';
-import { connectionUse, type Network, type StoreConnection, type Watched } from './connection.ts';
+import type { Watched } from './alarms.ts';
+import { connectionUse, type Network, type StoreConnection } from './connection.ts';
 import type { DeployableConnection } from './deployable.ts';
 import { grantUnwrapping, type KeyringFacts } from './keyring.ts';
 import { StoreFunction } from './store-function.ts';
@@ -45,11 +46,12 @@ export abstract class ConnectedStores extends Construct implements IOAuthStores 
   }
 
   watched(): Readonly<Record<string, Watched>> {
+    const byName = Map.groupBy(this.connected, ({ name }) => name);
     return Object.fromEntries(
-      this.connected.flatMap(({ name, connection }) => {
-        const { watched } = connection();
-        return watched ? [[name, watched]] : [];
-      }),
+      Array.from(byName, ([name, connected]) => [
+        name,
+        (limits) => connected.flatMap(({ connection }) => connection().watched?.(limits) ?? []),
+      ]),
     );
   }
 

@@ -1,6 +1,7 @@
 import type { IGrantable } from 'aws-cdk-lib/aws-iam';
 import type { FunctionOptions } from 'aws-cdk-lib/aws-lambda';
 import type { StoreAccess, StoreUse } from '../functions/config/functions.ts';
+import type { Watched } from './alarms.ts';
 
 /** What a function does over one connection: with tokens and codes, and with the artifacts kept there. */
 export interface ConnectionUse {
@@ -16,9 +17,6 @@ export type Network = Pick<FunctionOptions, 'vpc' | 'vpcSubnets' | 'securityGrou
  * another through parameters of SSM, one for each, so that neither stack refers to the other.
  */
 export type ConnectionFacts = Readonly<Record<string, string>>;
-
-/** What CloudWatch knows a server by. */
-export type Watched = { readonly tableName: string } | { readonly proxyName: string };
 
 /** A cache, database or cluster that functions can be given access to. */
 export interface StoreConnection {

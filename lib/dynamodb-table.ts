@@ -1,4 +1,5 @@
-import { Annotations, type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Annotations, Duration, type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import {
   AttributeType,
   Billing,
@@ -12,6 +13,7 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
 import { purgedAttributes, tableAttributes } from '../functions/config/dynamodb.ts';
 import type { StoreAccess } from '../functions/config/functions.ts';
+import type { Watched } from './alarms.ts';
 import type { StoreConnection } from './connection.ts';
 
 /** Regions in which a strongly consistent table is kept beside that of its stack: two, or one and a witness. */
@@ -116,7 +118,7 @@ export function dynamodbConnection(
   });
   return {
     facts: { tableName },
-    watched: { tableName },
+    watched: watchedTable(tableName),
     settingsFor: () => ({ tableName }),
     grant(grantee, { tokens, artifacts }) {
       // One table holds both: what is permitted with the one is with the other.
@@ -130,6 +132,23 @@ export function dynamodbConnection(
     },
   };
 }
+
+/** Reads and writes that DynamoDB puts off. */
+export const watchedTable =
+  (TableName: string): Watched =>
+  ({ throttledRequests }) =>
+    ['ReadThrottleEvents', 'WriteThrottleEvents'].map((metricName) => ({
+      alarm: 'table-throttled',
+      of: metricName,
+      metric: new Metric({
+        namespace: 'AWS/DynamoDB',
+        metricName,
+        dimensionsMap: { TableName },
+        period: Duration.minutes(5),
+        statistic: 'Sum',
+      }),
+      condition: { atLeast: throttledRequests },
+    }));
 
 /**
  * Lets whoever may use a table use its key through DynamoDB, and only so, as the key does that AWS manages

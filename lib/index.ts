@@ -1,6 +1,8 @@
 // The package's constructs (`oauth2-stores/cdk`).
 export type { ConfigurationInput } from '../functions/config/configuration.ts';
 export type { StoreAccess, StoreUse } from '../functions/config/functions.ts';
+export { watchedCluster, watchedProxy } from './database-server.ts';
+export { watchedTable } from './dynamodb-table.ts';
 export type { KeyGenerations } from './keyring.ts';
 export { Monitoring, type MonitoringProps } from './monitoring.ts';
 export { OAuthAuthorizer, type OAuthAuthorizerProps } from './oauth-authorizer.ts';

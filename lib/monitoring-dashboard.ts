@@ -12,18 +12,20 @@ import {
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 import { type MetricName, metrics } from '../functions/config/metrics.ts';
+import type { Watch } from './alarms.ts';
 
 interface Shown {
   readonly functions?: Readonly<Record<string, IFunction>>;
   readonly apis?: Readonly<Record<string, { metricServerError(): IMetric }>>;
+  readonly servers: readonly { readonly name: string; readonly watches: readonly Watch[] }[];
 }
 
-/** What the deployment does, at a glance: alarms, operations, refusals, the purge, the functions. */
+/** What the deployment does, at a glance: alarms, operations, refusals, the purge, the functions, what its stores are kept in. */
 export function monitoringDashboard(
   scope: Construct,
   namespace: string,
   alarms: readonly Alarm[],
-  { functions = {}, apis = {} }: Shown,
+  { functions = {}, apis = {}, servers }: Shown,
 ): Dashboard {
   /** Every series of a metric: a search finds those that are there, so that no store or outcome needs to be named. */
   const every = (name: MetricName, statistic: string, set = 0): IMetric => {
@@ -37,6 +39,8 @@ export function monitoringDashboard(
   };
   const total = (metricName: MetricName) => new Metric({ namespace, metricName, statistic: 'Sum' });
   const graph = (title: string, ...left: IMetric[]): IWidget => new GraphWidget({ title, left, width: 12 });
+  const limited = ({ alarm, metric, condition }: Watch): IWidget =>
+    new GraphWidget({ title: alarm, left: [metric], leftAnnotations: [{ value: condition.atLeast }], width: 12 });
   const each = Object.values(functions);
   return new Dashboard(scope, 'Dashboard', {
     widgets: [
@@ -79,6 +83,11 @@ export function monitoringDashboard(
         graph('Errors and throttles', ...each.flatMap((fn) => [fn.metricErrors(), fn.metricThrottles()])),
       ],
       [graph('5XX', ...Object.values(apis).map((api) => api.metricServerError()))],
+      ...servers.flatMap(({ name, watches }) =>
+        watches.length > 0
+          ? [[new TextWidget({ markdown: `## ${name}`, width: 24, height: 1 })], watches.map(limited)]
+          : [],
+      ),
     ],
   });
 }

@@ -21,68 +21,9 @@ import type { Configuration } from '../functions/config/configuration.ts';
 import { environment } from '../functions/config/environment.ts';
 import type { Dimension, MetricName } from '../functions/config/metrics.ts';
 import { type Place, placesOf } from '../functions/config/places.ts';
+import { type AlarmName, alarms, type Condition, defaultThresholds, type Thresholds, type Watched } from './alarms.ts';
 import { logQueries } from './log-queries.ts';
 import { monitoringDashboard } from './monitoring-dashboard.ts';
-
-/** Every alarm, and what it means; docs/runbook.md has a section under each of these names. */
-export const alarms = {
-  'code-replay': 'An authorization code was redeemed a second time.',
-  'refresh-reuse': 'Refresh tokens are used again after they were replaced.',
-  'token-spraying': 'Many requests carry tokens or codes that are not known.',
-  'store-failures': 'A store cannot be reached, does not answer in time, or refuses what it is asked.',
-  'store-throttled': 'A store puts off what it is asked for longer than its client is ready to wait.',
-  'table-throttled': 'DynamoDB puts off reads or writes of a table.',
-  'lookup-latency': 'The slowest hundredth of look-ups of access tokens takes too long.',
-  'function-throttled': 'AWS Lambda does not run a function as often as it is called.',
-  'cannot-start': 'Functions cannot be made ready: keys, secrets or configuration.',
-  'authorizer-failures': 'The authorizer cannot tell whether requests may go on; they are answered with 500.',
-  'api-errors': 'An API answers with 5XX.',
-  'purge-failed': 'A run of the purge failed.',
-  'purge-late': 'The purge has not run for three of its intervals.',
-  'purge-backlog': 'Records that are due have not been removed for too long.',
-  'dead-letters': 'Something was given up and lies in a dead-letter queue.',
-  'database-connections': 'Connections of a database run short.',
-} as const;
-
-export type AlarmName = keyof typeof alarms;
-
-export interface Thresholds {
-  /** A client never redeems a code twice but to repeat a request. Default: 1 in a minute. */
-  readonly codeReplays: number;
-  /** Each has ended its grant already; one now and then is a client that lost an answer. Default: 10 in 5 minutes. */
-  readonly refreshReuses: number;
-  /** Depends on the traffic: forgetful clients come with long removed tokens, too. Default: 500 in 5 minutes. */
-  readonly unknownTokens: number;
-  /** In each of two out of three minutes, so that one failover of a database wakes nobody. Default: 5. */
-  readonly failures: number;
-  /** p99 for three times 5 minutes; DynamoDB takes some 10 milliseconds, a database some more. Default: 250. */
-  readonly lookupMs: number;
-  /** Of DynamoDB, in 5 minutes: a table on demand puts off a few whenever it grows. Default: 50. */
-  readonly throttledRequests: number;
-  /** Seconds since which the oldest record has been due. Default: an hour, or ten intervals of the purge if they are more. */
-  readonly backlogSeconds?: number;
-  /** The same where DynamoDB removes by itself, which it does within days. Default: a week. */
-  readonly nativeBacklogSeconds: number;
-  /** Milliseconds that RDS Proxy takes to hand out a connection, on average for 5 minutes. Default: 100. */
-  readonly borrowMs: number;
-}
-
-const defaultThresholds: Thresholds = {
-  codeReplays: 1,
-  refreshReuses: 10,
-  unknownTokens: 500,
-  failures: 5,
-  lookupMs: 250,
-  throttledRequests: 50,
-  nativeBacklogSeconds: 7 * 86_400,
-  borrowMs: 100,
-};
-
-/** A database's connections, at its proxy or by its own limit. */
-export type MonitoredDatabase =
-  | { readonly proxyName: string }
-  /** `mostConnections`: how many the cluster takes, `max_connections`; the alarm goes off at four fifths of them. */
-  | { readonly clusterIdentifier: string; readonly mostConnections: number };
 
 /** A REST API or an HTTP API. */
 export interface MonitoredApi {
@@ -99,9 +40,8 @@ export interface MonitoringProps {
   };
   readonly apis?: Readonly<Record<string, MonitoredApi>>;
   readonly deadLetters?: Readonly<Record<string, IQueue>>;
-  /** Names of tables in DynamoDB. */
-  readonly tables?: Readonly<Record<string, string>>;
-  readonly databases?: Readonly<Record<string, MonitoredDatabase>>;
+  /** Caches, databases and clusters: {@link watchedTable}, {@link watchedProxy} and the like, or those of `IOAuthStores`. */
+  readonly servers?: Readonly<Record<string, Watched>>;
   /** Where the saved queries look: the logs of functions, and access logs of APIs. */
   readonly logs?: Readonly<Partial<Record<'functions' | 'access', readonly ILogGroup[]>>>;
   /**
@@ -116,13 +56,6 @@ export interface MonitoringProps {
   readonly alarmActions?: readonly IAlarmAction[];
   /** Where the runbook is kept. Default: its place in the package. */
   readonly runbookUrl?: string;
-}
-
-interface Condition {
-  readonly atLeast: number;
-  /** Of so many periods so many: [2, 3]. Default: one of one. */
-  readonly periods?: readonly [breaching: number, of: number];
-  readonly onMissingData?: boolean;
 }
 
 /**
@@ -159,9 +92,14 @@ export class Monitoring extends Construct {
     this.watchStores(placesOf(configuration), limits);
     this.watchFunctions(props, limits);
     for (const place of purge ? placesOf(configuration) : []) this.watchPurge(place, configuration, limits);
-    this.watchServices(props, limits);
+    this.watchDeadLetters(props);
+    const watches = Object.entries(props.servers ?? {}).map(([name, watched]) => ({ name, watches: watched(limits) }));
+    for (const { name, watches: each } of watches) {
+      for (const { alarm, of, metric, condition } of each)
+        this.add(alarm, of ? `${name}-${of}` : name, metric, condition);
+    }
     this.alarms = this.made;
-    this.dashboard = monitoringDashboard(this, this.settings.namespace, this.alarms, props);
+    this.dashboard = monitoringDashboard(this, this.settings.namespace, this.alarms, { ...props, servers: watches });
     for (const [name, query] of Object.entries(logQueries)) {
       const groups = logs[query.logs] ?? [];
       new CfnQueryDefinition(this, `Query-${name}`, {
@@ -223,31 +161,10 @@ export class Monitoring extends Construct {
     this.add('purge-backlog', label, oldest, { atLeast: isNative ? limits.nativeBacklogSeconds : own });
   }
 
-  private watchServices(
-    { purge, deadLetters = {}, tables = {}, databases = {} }: MonitoringProps,
-    limits: Thresholds,
-  ): void {
+  private watchDeadLetters({ purge, deadLetters = {} }: MonitoringProps): void {
     for (const [name, queue] of Object.entries({ ...(purge && { purge: purge.deadLetters }), ...deadLetters })) {
       const waiting = queue.metricApproximateNumberOfMessagesVisible({ ...MINUTELY, statistic: 'Maximum' });
       this.add('dead-letters', name, waiting, { atLeast: 1 });
-    }
-    for (const [name, TableName] of Object.entries(tables)) {
-      for (const metricName of ['ReadThrottleEvents', 'WriteThrottleEvents']) {
-        const dimensionsMap = { TableName };
-        const events = new Metric({
-          ...FIVE_MINUTES,
-          namespace: 'AWS/DynamoDB',
-          metricName,
-          dimensionsMap,
-          statistic: 'Sum',
-        });
-        this.add('table-throttled', `${name}-${metricName}`, events, { atLeast: limits.throttledRequests });
-      }
-    }
-    for (const [name, database] of Object.entries(databases)) {
-      const { atLeast, ...connections } = connectionsOf(database, limits);
-      const metric = new Metric({ ...MINUTELY, namespace: 'AWS/RDS', ...connections });
-      this.add('database-connections', name, metric, { atLeast, periods: [5, 5] });
     }
   }
 
@@ -289,25 +206,6 @@ const FIVE_MINUTES = { period: Duration.minutes(5) };
 
 /** CloudWatch counts in whole minutes. */
 const wholeMinutes = (seconds: number) => Duration.minutes(Math.ceil(seconds / 60));
-
-/**
- * A proxy makes callers wait when it has no connection left, however many it has: its time to lend one needs no limit to
- * compare with. https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy.monitoring.html (microseconds)
- */
-const connectionsOf = (database: MonitoredDatabase, { borrowMs }: Thresholds) =>
-  'proxyName' in database
-    ? {
-        metricName: 'DatabaseConnectionsBorrowLatency',
-        dimensionsMap: { ProxyName: database.proxyName },
-        statistic: 'Average',
-        atLeast: borrowMs * 1000,
-      }
-    : {
-        metricName: 'DatabaseConnections',
-        dimensionsMap: { DBClusterIdentifier: database.clusterIdentifier },
-        statistic: 'Maximum',
-        atLeast: Math.floor(database.mostConnections * 0.8),
-      };
 
 /**
  * A topic that alarms of this account can publish to. The key of AWS for SNS does not let CloudWatch in

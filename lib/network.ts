@@ -20,6 +20,9 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct, type IConstruct } from 'constructs';
 import type { Network } from './connection.ts';
 
+/** A service of AWS that stores are kept in, and that is reached from a network by an endpoint. */
+export type NetworkService = 'dynamodb';
+
 export interface PrivateNetworkProps {
   /**
    * An existing VPC; its private subnets lead to AWS KMS and, where a schema is applied, to AWS Secrets Manager, by endpoints
@@ -30,8 +33,8 @@ export interface PrivateNetworkProps {
   readonly availabilityZones?: readonly string[];
   /** Addresses of a new VPC, to be chosen where it will be connected to others. Default: 10.0.0.0/20. */
   readonly cidr?: string;
-  /** Whether functions in it use DynamoDB too. Default: no. */
-  readonly dynamodb?: boolean;
+  /** What functions in it use too. Default: nothing. */
+  readonly services?: readonly NetworkService[];
   /**
    * The prefix list of DynamoDB in the Region, pl-…: the addresses that functions may speak to for it (`aws ec2
    * describe-managed-prefix-lists`). Default: any, of which no route of a new VPC leads to others.
@@ -75,7 +78,7 @@ export class PrivateNetwork extends Construct {
       this.endpoints = this.securityGroup('Endpoints', 'Endpoints of AWS services');
       this.clients.connections.allowTo(this.endpoints, Port.HTTPS, 'Endpoints of AWS services');
       this.addEndpoint('Kms', InterfaceVpcEndpointAwsService.KMS, 'kms:Decrypt', this.subnets);
-      if (props.dynamodb) this.addDynamodb(this.vpc, props.dynamodbPrefixList);
+      if (props.services?.includes('dynamodb')) this.addDynamodb(this.vpc, props.dynamodbPrefixList);
     }
     this.facts = {
       subnetIds: Fn.join(

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Annotations, RemovalPolicy } from 'aws-cdk-lib';
+import { Annotations, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
 import {
@@ -11,34 +11,11 @@ import {
 import { readJson } from '../functions/config/json-text.ts';
 import { parameterName } from '../functions/config/parameters.ts';
 import type { Warning } from '../functions/config/warnings.ts';
-import {
-  AuroraPostgresql,
-  type AuroraPostgresqlFacts,
-  type AuroraPostgresqlProps,
-  allowImportedPostgresql,
-  auroraPostgresqlConnection,
-  auroraPostgresqlFacts,
-  importedPostgresqlConnection,
-} from './aurora-postgresql.ts';
 import { type Connected, ConnectedStores } from './connected-stores.ts';
-import type { Network, StoreConnection } from './connection.ts';
-import {
-  type DeployableConnection,
-  deployableConnections,
-  deploymentWarnings,
-  isCreated,
-  isInNetwork,
-  type UsedDatabase,
-  type UsedTable,
-} from './deployable.ts';
-import {
-  type DynamodbFacts,
-  DynamodbTable,
-  dynamodbConnection,
-  dynamodbFacts,
-  permitTablesOfAccount,
-  type Replicas,
-} from './dynamodb-table.ts';
+import type { Network } from './connection.ts';
+import { type DeployableConnection, deployableConnections, deploymentWarnings } from './deployable.ts';
+import type { FactsOf } from './engine-deployment.ts';
+import type { EngineOptions } from './engines.ts';
 import { type KeyGenerations, Keyring, type KeyringFacts, keyringFacts } from './keyring.ts';
 import { functionNetwork, networkFacts, PrivateNetwork, type PrivateNetworkProps } from './network.ts';
 import { Facts, publishedFacts } from './parameters.ts';
@@ -52,7 +29,7 @@ export interface OAuthStoresLocation {
   readonly name?: string;
 }
 
-export interface OAuthStoresProps extends OAuthStoresLocation {
+export interface OAuthStoresProps extends OAuthStoresLocation, EngineOptions {
   /**
    * The generations of the data key, and the one in use. Default: generation 0.
    *
@@ -69,12 +46,8 @@ export interface OAuthStoresProps extends OAuthStoresLocation {
   readonly removalPolicy?: RemovalPolicy;
   /** Whether tables and databases refuse to be deleted. Default: true. */
   readonly deletionProtection?: boolean;
-  /** Tables are kept in other Regions too, strongly consistent. Default: in the stack’s own. */
-  readonly replicas?: Replicas;
-  /** Where databases are, and the functions that use them. Default: a VPC of its own, without a way to the internet. */
-  readonly network?: Omit<PrivateNetworkProps, 'dynamodb' | 'removalPolicy'>;
-  /** Of the database servers that are created. */
-  readonly aurora?: Pick<AuroraPostgresqlProps, 'minCapacity' | 'maxCapacity' | 'readers' | 'version' | 'schema'>;
+  /** Where servers are, and the functions that use them. Default: a VPC of its own, without a way to the internet. */
+  readonly network?: Omit<PrivateNetworkProps, 'services' | 'removalPolicy'>;
 }
 
 const DEFAULT_NAME = 'oauth2-stores';
@@ -105,64 +78,45 @@ export class OAuthStores extends ConnectedStores {
       encryptionKey,
       removalPolicy = RemovalPolicy.RETAIN,
       deletionProtection = true,
-      replicas,
       network,
-      aurora,
+      ...options
     } = props;
     const kept = { deletionProtection, removalPolicy, ...(encryptionKey && { encryptionKey }) };
     const used = deployableConnections(configuration, {
+      ...options,
       name,
       keys,
       hasVpc: network?.vpc !== undefined,
-      ...(replicas && { replicas }),
     });
-    for (const { path, text } of [...warnings, ...deploymentWarnings(configuration), ...removalWarnings(kept)]) {
+    const further = [...deploymentWarnings(configuration, options), ...removalWarnings(kept)];
+    for (const { path, text } of [...warnings, ...further]) {
       Annotations.of(this).addWarningV2(`oauth2-stores:${path}`, path === '' ? text : `${path}: ${text}`);
     }
 
     const keyring = new Keyring(this, 'Keyring', { ...kept, ...keys, name }).facts;
     new Facts(this, 'KeyringFacts', parameterName(name, ...KEYRING), keyring);
     this.keyring = () => keyring;
-    if (encryptionKey) permitTablesOfAccount(this, encryptionKey);
 
     const privateNetwork = once(() => {
-      const dynamodb = used.some(({ section }) => section === 'caches');
-      const created = new PrivateNetwork(this, 'Network', { ...network, dynamodb, removalPolicy });
+      const services = used.flatMap(({ service }) => service ?? []);
+      const created = new PrivateNetwork(this, 'Network', { ...network, services, removalPolicy });
       new Facts(this, 'NetworkFacts', parameterName(name, ...NETWORK), created.facts);
       return created;
     });
-    const publish = <Known extends Readonly<Record<string, string>>>(
-      connection: DeployableConnection,
-      facts: Known,
-    ) => {
-      new Facts(this, `${idOf(connection)} facts`, factsPath(name, connection), facts);
-      return facts;
-    };
     this.connected = connect(this, used, {
-      table: (connection) => {
-        const { nativeTimeToLive } = connection.settings;
-        const table = { ...kept, nativeTimeToLive, ...(replicas && { replicas }) };
-        return publish(connection, new DynamodbTable(this, idOf(connection), table).facts);
-      },
-      database: (connection) => {
-        const { database } = connection.settings;
-        const cluster = new AuroraPostgresql(this, idOf(connection), {
-          ...aurora,
-          ...kept,
-          network: privateNetwork(),
-          ...(database !== undefined && { databaseName: database }),
-        });
-        return publish(connection, cluster.facts);
-      },
-      network: (connection) => {
+      facts: (each) => each.create?.(this, idOf(each), { ...kept, network: privateNetwork }) ?? {},
+      network: (each) => {
         const { vpc, subnets, clients } = privateNetwork();
-        if (!isCreated(connection)) {
-          allowImportedPostgresql(this, idOf(connection), connection.settings, privateNetwork());
-        }
+        each.allow?.(this, idOf(each), privateNetwork());
         return { vpc, vpcSubnets: { subnets: [...subnets] }, securityGroups: [clients] };
       },
     });
-    for (const { connection } of this.connected) connection();
+    for (const each of this.connected) {
+      const { facts, settingsFor } = each.connection();
+      // What the command line lays over the configuration: for a user who may do everything.
+      const settings = Stack.of(this).toJsonString(settingsFor({ tokens: 'write', artifacts: 'write' }));
+      new Facts(this, `${idOf(each)} facts`, factsPath(name, each), { ...facts, settings });
+    }
   }
 }
 
@@ -178,35 +132,26 @@ class PublishedStores extends ConnectedStores {
     const published = <Name extends string>(path: string, names: readonly Name[]) => publishedFacts(this, path, names);
     this.keyring = once(() => published(parameterName(name, ...KEYRING), keyringFacts));
     this.connected = connect(this, used, {
-      table: (connection) => published(factsPath(name, connection), dynamodbFacts),
-      database: (connection) => published(factsPath(name, connection), auroraPostgresqlFacts),
+      facts: (each) => published(factsPath(name, each), each.facts),
       network: once(() => functionNetwork(this, 'Network', published(parameterName(name, ...NETWORK), networkFacts))),
     });
   }
 }
 
-/** What is known of a table or a database that the deployment creates, and of where functions reach databases. */
+/** What is known of what the deployment creates, and of where functions reach it. */
 interface Known {
-  table(connection: UsedTable): DynamodbFacts;
-  database(connection: UsedDatabase): AuroraPostgresqlFacts;
-  network(connection: UsedDatabase): Network;
+  facts(connection: DeployableConnection): FactsOf<string>;
+  network(connection: DeployableConnection): Network;
 }
 
 const connect = (scope: Construct, used: readonly DeployableConnection[], known: Known): Connected[] =>
-  used.map((each) => ({ ...each, connection: once(() => connectionOf(scope, each, known)) }));
-
-function connectionOf(scope: Construct, connection: DeployableConnection, known: Known): StoreConnection {
-  if (connection.section === 'caches') {
-    const { settings } = connection;
-    const { tableName } = settings;
-    return dynamodbConnection(scope, settings, tableName === undefined ? known.table(connection) : { tableName });
-  }
-  const { settings } = connection;
-  if (isCreated(connection)) {
-    return auroraPostgresqlConnection(scope, settings, known.database(connection), known.network(connection));
-  }
-  return importedPostgresqlConnection(scope, settings, isInNetwork(connection) ? known.network(connection) : undefined);
-}
+  used.map((each) => ({
+    ...each,
+    connection: once(() => {
+      const facts = each.create ? known.facts(each) : {};
+      return each.connect(scope, facts, each.isInNetwork ? known.network(each) : {});
+    }),
+  }));
 
 function once<Made extends object>(make: () => Made): () => Made {
   let made: Made | undefined;
@@ -220,9 +165,9 @@ const KEYRING = ['keyring'];
 const NETWORK = ['network'];
 
 /** Changing what is made of the name would replace every table. */
-const idOf = ({ section, name }: DeployableConnection): string => `${section} ${name}`;
+const idOf = ({ section, name }: Pick<DeployableConnection, 'section' | 'name'>): string => `${section} ${name}`;
 
-const factsPath = (deployment: string, { section, name }: DeployableConnection): string =>
+const factsPath = (deployment: string, { section, name }: Pick<DeployableConnection, 'section' | 'name'>): string =>
   parameterName(deployment, section, name);
 
 /** The configuration, and its text without what concerns the local deployment alone, such as its users. */

@@ -1,7 +1,7 @@
 import { Stack, type StackProps, Tags } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { parameterName } from '../functions/config/parameters.ts';
-import { type MonitoredDatabase, Monitoring, type MonitoringProps } from './monitoring.ts';
+import { Monitoring, type MonitoringProps } from './monitoring.ts';
 import { OAuthAuthorizer } from './oauth-authorizer.ts';
 import { OAuthStores, type OAuthStoresLocation } from './oauth-stores.ts';
 import { Facts } from './parameters.ts';
@@ -60,7 +60,7 @@ export class ServiceStack extends Stack {
       functions: Object.fromEntries(functions.map((fn) => [fn.handlerName, fn])),
       purge: this.purge,
       apis: { store: this.api.stage },
-      ...watchedIn(this.stores),
+      servers: this.stores.watched(),
       logs: {
         functions: [...functions, ...this.purge.runs.map((run) => run.function)].map(({ logGroup }) => logGroup),
         access: [this.api.accessLogs],
@@ -69,15 +69,4 @@ export class ServiceStack extends Stack {
     });
     Tags.of(this).add('oauth2-stores', name);
   }
-}
-
-/** The tables and databases of the stores, as {@link Monitoring} takes them. */
-function watchedIn(stores: IOAuthStores): Pick<Required<MonitoringProps>, 'tables' | 'databases'> {
-  const tables: Record<string, string> = {};
-  const databases: Record<string, MonitoredDatabase> = {};
-  for (const [name, watched] of Object.entries(stores.watched())) {
-    if ('tableName' in watched) tables[name] = watched.tableName;
-    else databases[name] = watched;
-  }
-  return { tables, databases };
 }

@@ -2,7 +2,8 @@ import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { IConstruct } from 'constructs';
 import type { Configuration } from '../functions/config/configuration.ts';
 import type { StoreUse } from '../functions/config/functions.ts';
-import type { Network, Watched } from './connection.ts';
+import type { Watched } from './alarms.ts';
+import type { Network } from './connection.ts';
 
 /** The stores of a configuration, created in this stack or in another. */
 export interface IOAuthStores extends IConstruct {

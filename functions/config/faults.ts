@@ -55,3 +55,7 @@ export function kindOf(value: unknown): string {
   if (typeof value === 'boolean') return String(value);
   return typeof value === 'number' ? 'a number' : 'an object';
 }
+
+/** A fault at `path`, if a rule is broken. */
+export const when = (broken: unknown, path: readonly unknown[], kind: string, accepted: string): Fault[] =>
+  broken ? [{ path: pathText(path), kind, accepted }] : [];

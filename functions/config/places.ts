@@ -1,6 +1,7 @@
 import type { Configuration, StoreSettings } from './configuration.ts';
+import { type EngineKind, engineKinds } from './engines.ts';
 import type { StoreKind } from './functions.ts';
-import { storeSections } from './rules.ts';
+import { connectionSections, storeSections } from './rules.ts';
 
 /** Stores of one kind that keep their records in the same place: one store under several names. */
 export interface Place {
@@ -39,3 +40,27 @@ export function placesOf(configuration: Pick<Configuration, StoreKind>): readonl
 /** A dimension's value has at most 1024 characters, all of ASCII: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html */
 const labelOf = (kind: StoreKind, names: readonly string[]) =>
   `${kind}.${names.join('+')}`.replaceAll(/[^ -~]/g, '?').slice(0, 1024);
+
+type ConnectionSection = (typeof connectionSections)[EngineKind];
+export type ConnectionSettings = Configuration[ConnectionSection][string];
+
+/** A cache, database or cluster of the configuration that stores refer to. */
+export interface UsedConnection<Settings = ConnectionSettings> {
+  readonly section: ConnectionSection;
+  readonly name: string;
+  readonly settings: Settings;
+  /** The kinds of the stores that refer to it. */
+  readonly kinds: readonly StoreKind[];
+}
+
+/** The connections that stores refer to: what a deployment creates or reaches. */
+export function usedConnections(configuration: Configuration): UsedConnection[] {
+  const places = placesOf(configuration);
+  return engineKinds.flatMap((kind) => {
+    const section = connectionSections[kind];
+    return Object.entries<ConnectionSettings>(configuration[section]).flatMap(([name, settings]) => {
+      const kinds = places.filter(({ place }) => place === `${kind} ${name}`).map((each) => each.kind);
+      return kinds.length > 0 ? [{ section, name, settings, kinds }] : [];
+    });
+  });
+}

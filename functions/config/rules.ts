@@ -1,6 +1,6 @@
 import { consistencies } from './consistency.ts';
 import { engineKinds, iamDatabaseEngines, kindOfEngine, urlSchemes } from './engines.ts';
-import { type Fault, kindOf, pathText } from './faults.ts';
+import { type Fault, kindOf, when } from './faults.ts';
 import { either, isObject } from './fields.ts';
 import { isLocal, parsedUrl } from './location.ts';
 
@@ -243,10 +243,6 @@ function storeReference(path: Path, setting: string, name: unknown, section: str
   const kind = typeof name === 'string' ? `a name that is not in ${section}` : kindOf(name);
   return when(!found, [...path, setting], kind, oneOfNames(names, section));
 }
-
-/** A fault at `path`, if the rule is broken. */
-const when = (broken: unknown, path: Path, kind: string, accepted: string): Fault[] =>
-  broken ? [{ path: pathText(path), kind, accepted }] : [];
 
 const oneOfNames = (names: readonly string[], section: string) =>
   names.length === 0 ? `a name in ${section}, which has none yet` : either(names.map((each) => JSON.stringify(each)));

@@ -8,15 +8,20 @@ import { createCommandLine } from './command-line.ts';
 
 // A server of our own in the place of SSM.
 
+const login = { host: 'proxy.example', port: 5432, database: 'oauth', user: 'oauth_writer', password: { iam: true } };
 const known: Record<string, string> = {
-  '/shop/caches/tokens/tableName': 'shop-tokens-4F2A',
-  '/shop/databases/oauth_db/host': 'proxy.example',
-  '/shop/databases/oauth_db/databaseName': 'oauth',
+  '/shop/caches/tokens/settings': '{"tableName":"shop-tokens-4F2A"}',
+  '/shop/caches/existing/settings': '{"tableName":"codes"}',
+  '/shop/databases/oauth_db/settings': JSON.stringify(login),
 };
 const configuration = {
   accessTokenStores: { tokens: { storeIn: 'database', database: 'oauth_db' }, others: { cache: 'tokens' } },
   authorizationCodeStores: { codes: { cache: 'existing' } },
-  caches: { tokens: { engine: 'dynamodb' }, existing: { engine: 'dynamodb', tableName: 'codes' } },
+  caches: {
+    tokens: { engine: 'dynamodb' },
+    existing: { engine: 'dynamodb', tableName: 'codes' },
+    unused: { engine: 'memory' },
+  },
   databases: { oauth_db: { engine: 'postgresql' } },
 };
 let server: Server;
@@ -42,16 +47,8 @@ describe('what a deployment created', () => {
   it('is found by its name: tables, and servers with the user who may do everything', async () => {
     const { configuration: checked } = parseConfiguration(configuration);
     expect(JSON.parse(await connectionsOf('shop', checked))).toEqual({
-      caches: { tokens: { tableName: 'shop-tokens-4F2A' } },
-      databases: {
-        oauth_db: {
-          host: 'proxy.example',
-          port: 5432,
-          database: 'oauth',
-          user: 'oauth_writer',
-          password: { iam: true },
-        },
-      },
+      caches: { tokens: { tableName: 'shop-tokens-4F2A' }, existing: { tableName: 'codes' } },
+      databases: { oauth_db: login },
     });
   });
 

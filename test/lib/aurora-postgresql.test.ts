@@ -9,15 +9,13 @@ import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambd
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, it } from 'vitest';
 import { parseConfiguration } from '../../functions/config/configuration.ts';
+import { AuroraPostgresql, auroraPostgresqlConnection, auroraPostgresqlFacts } from '../../lib/aurora-postgresql.ts';
 import {
-  AuroraPostgresql,
-  allowImportedPostgresql,
-  auroraPostgresqlConnection,
-  auroraPostgresqlFacts,
-  importedPostgresqlConnection,
+  allowImportedServer,
+  type DatabaseServer,
+  importedServerConnection,
   userFor,
-} from '../../lib/aurora-postgresql.ts';
-import type { DatabaseServer } from '../../lib/deployable.ts';
+} from '../../lib/database-server.ts';
 import { functionNetwork, networkFacts, PrivateNetwork } from '../../lib/network.ts';
 import { Facts, publishedFacts } from '../../lib/parameters.ts';
 
@@ -210,8 +208,8 @@ describe('the network', () => {
 
   it('has a gateway to DynamoDB where functions use it too', () => {
     const stack = new Stack(new App(), 'Both');
-    new PrivateNetwork(stack, 'Network', { dynamodb: true, availabilityZones: ['a', 'b', 'c'] });
-    new PrivateNetwork(stack, 'Listed', { dynamodb: true, dynamodbPrefixList: 'pl-0123456789abcdef0' });
+    new PrivateNetwork(stack, 'Network', { services: ['dynamodb'], availabilityZones: ['a', 'b', 'c'] });
+    new PrivateNetwork(stack, 'Listed', { services: ['dynamodb'], dynamodbPrefixList: 'pl-0123456789abcdef0' });
     const within = Template.fromStack(stack);
     const groups: Json[] = Object.values(within.findResources('AWS::EC2::SecurityGroup'));
     const rules: Json[] = Object.values(within.findResources('AWS::EC2::SecurityGroupEgress'));
@@ -299,9 +297,9 @@ describe('a server that is there', () => {
   };
   const grantedTo = (id: string, database: object) => {
     const grantee = new Role(stack, id, { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
-    importedPostgresqlConnection(stack, settingsOf({ ...address, ...database })).grant(grantee, { tokens: 'read' });
+    importedServerConnection(stack, settingsOf({ ...address, ...database })).grant(grantee, { tokens: 'read' });
   };
-  allowImportedPostgresql(stack, 'Server', settingsOf(address), itsNetwork);
+  allowImportedServer(stack, 'Server', settingsOf(address), itsNetwork, { title: 'PostgreSQL', port: 5432 });
   grantedTo('Secret', { password: { secretArn } });
   grantedTo('Token', { password: { iam: true } });
   const imported = Template.fromStack(stack);
@@ -316,7 +314,7 @@ describe('a server that is there', () => {
       FromPort: 6432,
       ToPort: 6432,
     });
-    const connected = importedPostgresqlConnection(stack, settingsOf(address));
+    const connected = importedServerConnection(stack, settingsOf(address));
     expect(connected.settingsFor({ tokens: 'write' })).toMatchObject({ tls: true, pool: { maxActive: 1 } });
   });
 
@@ -377,7 +375,7 @@ it('cdk-nag and CloudFormation’s own validation find nothing', () => {
   const checked = new App({ context: { '@aws-cdk/core:validateAgainstDefaultRules': true } });
   const stack = new Stack(checked, 'Data');
   new AuroraPostgresql(stack, 'Database', {
-    network: new PrivateNetwork(stack, 'Network', { dynamodb: true }),
+    network: new PrivateNetwork(stack, 'Network', { services: ['dynamodb'] }),
     ...kept,
   });
   const token = new Role(stack, 'Token', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
@@ -387,7 +385,7 @@ it('cdk-nag and CloudFormation’s own validation find nothing', () => {
     ...kept,
     encryptionKey: new Key(stack, 'Key', { enableKeyRotation: true }),
   });
-  importedPostgresqlConnection(stack, iam).grant(token, { tokens: 'read' });
+  importedServerConnection(stack, iam).grant(token, { tokens: 'read' });
   Validations.of(checked).addPlugins(new AwsSolutionsChecks(checked));
   expect(() => checked.synth()).not.toThrow();
 });

@@ -1,13 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfiguration } from '../../functions/config/configuration.ts';
 import { ConfigurationError } from '../../functions/config/faults.ts';
-import {
-  type DeploymentSettings,
-  deployableConnections,
-  deploymentWarnings,
-  isCreated,
-  isInNetwork,
-} from '../../lib/deployable.ts';
+import { type DeploymentSettings, deployableConnections, deploymentWarnings } from '../../lib/deployable.ts';
 import { type Document, exampleText } from '../config/documents.ts';
 
 const settings: DeploymentSettings = { name: 'tokens', keys: { generations: [0], current: 0 }, hasVpc: false };
@@ -210,7 +204,7 @@ describe('a deployment', () => {
     const [outside] = connectionsOf(inDatabase(server));
     const [named] = connectionsOf(inCache({ engine: 'dynamodb', tableName: 'tokens', region: 'eu-central-1' }));
     const all = [cache, own, there, outside, named].flatMap((each) => each ?? []);
-    expect(all.map((each) => [isCreated(each), isInNetwork(each)])).toEqual([
+    expect(all.map(({ create, isInNetwork }) => [create !== undefined, isInNetwork])).toEqual([
       [true, false],
       [true, true],
       [false, true],

@@ -9,6 +9,8 @@ import {
 import { environment } from '../../functions/config/environment.ts';
 import type { StoreUse } from '../../functions/config/functions.ts';
 import type { Network } from '../../lib/connection.ts';
+import { watchedProxy } from '../../lib/database-server.ts';
+import { watchedTable } from '../../lib/dynamodb-table.ts';
 import type { IOAuthStores } from '../../lib/stores.ts';
 
 /** Stores that note what was granted to whom, so that constructs are tested without the stacks of real ones. */
@@ -26,7 +28,7 @@ export class FakeStores extends Construct implements IOAuthStores {
   }
 
   watched(): ReturnType<IOAuthStores['watched']> {
-    return { table: { tableName: 't' }, database: { proxyName: 'p' } };
+    return { table: watchedTable('t'), database: watchedProxy('p') };
   }
 
   networkFor(): Network {

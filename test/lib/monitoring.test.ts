@@ -12,8 +12,11 @@ import { describe, expect, it } from 'vitest';
 import { readConfiguration } from '../../functions/config/configuration.ts';
 import { type Dimension, dimensions, type MetricName, metrics } from '../../functions/config/metrics.ts';
 import { placesOf } from '../../functions/config/places.ts';
+import { alarms } from '../../lib/alarms.ts';
+import { watchedCluster, watchedProxy } from '../../lib/database-server.ts';
+import { watchedTable } from '../../lib/dynamodb-table.ts';
 import { logQueries } from '../../lib/log-queries.ts';
-import { alarms, Monitoring } from '../../lib/monitoring.ts';
+import { Monitoring } from '../../lib/monitoring.ts';
 import { oneOfEach } from './fake-stores.ts';
 
 const NAMESPACE = 'Tokens';
@@ -38,8 +41,7 @@ const monitoring = new Monitoring(stack, 'Monitoring', {
   purge: { runs: [{ intervalSeconds: 90, function: purge }], deadLetters: queue('PurgeDead') },
   apis: { store: new HttpApi(stack, 'Api') },
   deadLetters: { events: queue('Dead') },
-  tables: { table: 'tokens' },
-  databases: { proxy: { proxyName: 'p' }, cluster: { clusterIdentifier: 'c', mostConnections: 100 } },
+  servers: { table: watchedTable('tokens'), proxy: watchedProxy('p'), cluster: watchedCluster('c', 100) },
   logs: { functions: [new LogGroup(stack, 'Logs')], access: [new LogGroup(stack, 'Access')] },
 });
 
@@ -203,6 +205,18 @@ describe('the dashboard', () => {
       expect(metrics[name as MetricName].dimensions).toContainEqual(set);
     }
     expect(new Set([...searched, ...totals].map(({ name }) => name))).toEqual(new Set(Object.keys(metrics)));
+  });
+
+  it('shows what is watched of each server, with the line at which its alarm goes off', () => {
+    for (const [name, metric, line] of [
+      ['table', '"AWS/DynamoDB","ReadThrottleEvents","TableName","tokens"', 50],
+      ['proxy', '"AWS/RDS","DatabaseConnectionsBorrowLatency","ProxyName","p"', 100_000],
+      ['cluster', '"AWS/RDS","DatabaseConnections","DBClusterIdentifier","c"', 80],
+    ]) {
+      expect(body).toContain(`"markdown":"## ${name}"`);
+      const [, shown] = body.split(`"metrics":[[${metric}`);
+      expect(shown).toMatch(new RegExp(`^[^}]*\\}\\]\\],"annotations":\\{"horizontal":\\[\\{"value":${line},`));
+    }
   });
 
   it('shows every alarm', () => {

@@ -114,11 +114,13 @@ describe('the stack of what is kept', () => {
   it('publishes what functions need to know as parameters, and exports nothing', () => {
     const names = Object.values(template.findResources('AWS::SSM::Parameter')).map(({ Properties }) => Properties.Name);
     expect(names.toSorted()).toEqual([
+      '/oauth2-stores/caches/OAuth-Tokens-abc407a8/settings',
       '/oauth2-stores/caches/OAuth-Tokens-abc407a8/tableName',
       '/oauth2-stores/databases/oauth_db/databaseName',
       '/oauth2-stores/databases/oauth_db/host',
       '/oauth2-stores/databases/oauth_db/proxyId',
       '/oauth2-stores/databases/oauth_db/proxyName',
+      '/oauth2-stores/databases/oauth_db/settings',
       '/oauth2-stores/keyring/keyArn',
       '/oauth2-stores/keyring/keys',
       '/oauth2-stores/network/clientGroupId',

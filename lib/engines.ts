@@ -1,0 +1,22 @@
+import type { Configuration } from '../functions/config/configuration.ts';
+import type { CacheEngine, CassandraEngine, Engine } from '../functions/config/engines.ts';
+import type { DatabaseServer } from './database-server.ts';
+import { type DynamodbOptions, dynamodb } from './dynamodb.ts';
+import type { Engineer } from './engine-deployment.ts';
+import { type PostgresqlOptions, postgresql } from './postgresql.ts';
+
+// The engines that can be deployed, each in a file of its own.
+
+/** What may be said of what is created, beside the configuration. */
+export interface EngineOptions extends DynamodbOptions, PostgresqlOptions {}
+
+type SettingsOf<E extends Engine> = E extends CacheEngine
+  ? Extract<Configuration['caches'][string], { engine: E }>
+  : E extends CassandraEngine
+    ? Extract<Configuration['cassandra'][string], { engine: E }>
+    : DatabaseServer;
+
+export const engines: { readonly [E in Engine]?: Engineer<SettingsOf<E>, EngineOptions> } = {
+  dynamodb,
+  postgresql,
+};
