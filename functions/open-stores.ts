@@ -1,7 +1,7 @@
 import type { Configuration, StoreSettings } from './config/configuration.ts';
 import type { DatabaseEngine } from './config/engines.ts';
 import type { StoreKind } from './config/functions.ts';
-import { placeOf } from './config/places.ts';
+import { placeOf, placesOf } from './config/places.ts';
 import { storeSections } from './config/rules.ts';
 import {
   cassandraSettings,
@@ -25,6 +25,7 @@ import type {
 } from './domain/ports.ts';
 import { createCodec } from './domain/records.ts';
 import { type Observe, observedEngine } from './observation.ts';
+import { withSharedLookups } from './shared-lookups.ts';
 import type { DatabaseSettings } from './stores/sql-settings.ts';
 
 export interface OpenOptions {
@@ -70,8 +71,26 @@ export interface Stores {
 export async function openStores(configuration: Configuration, options: OpenOptions): Promise<Stores> {
   const { keyring, clock = systemClock, observe, kinds = storeSections } = options;
   const engines = new Map<string, Engine>();
+  /** Of caches that hold no store, and only what is looked up. */
+  const lookupCaches = new Map<string, Promise<Engine>>();
   const close = async () => {
-    await Promise.all([...engines.values()].map((engine) => engine.close()));
+    const opened = await Promise.all([...lookupCaches.values()].map((cache) => cache.catch(() => undefined)));
+    await Promise.all([...engines.values(), ...opened].map((engine) => engine?.close()));
+  };
+  /** The artifacts of a cache, which is opened when it is first used: not by who only purges. */
+  const artifactsOf = (cache: string) => {
+    const opened = async () => {
+      const here = engines.get(`cache ${cache}`) ?? lookupCaches.get(cache);
+      if (here) return (await here).artifacts;
+      const engine = openCache(configuration, cache, options, clock);
+      lookupCaches.set(cache, engine);
+      engine.catch(() => lookupCaches.delete(cache)); // the next call tries again
+      return (await engine).artifacts;
+    };
+    return {
+      find: async (...values: Parameters<ArtifactStore['find']>) => (await opened()).find(...values),
+      put: async (...values: Parameters<ArtifactStore['put']>) => (await opened()).put(...values),
+    };
   };
   try {
     for (const kind of kinds) {
@@ -111,14 +130,29 @@ export async function openStores(configuration: Configuration, options: OpenOpti
       clock,
     };
   };
+  const accessTokens = (name: string | undefined) => {
+    const { store, engine } = named('accessTokenStores', name);
+    if (!store.lookupCache) return { store, accessTokens: engine.accessTokens };
+    const { cache, cacheSeconds } = store.lookupCache;
+    const label = placesOf(configuration).find(({ stores }) => stores.includes(store))?.label ?? '';
+    const lookups = {
+      cacheSeconds,
+      clock,
+      ...(observe && {
+        observe: (outcome: string, durationMs: number) =>
+          observe({ store: label, operation: 'findCachedAccess', outcome, durationMs }),
+      }),
+    };
+    return { store, accessTokens: withSharedLookups(engine.accessTokens, artifactsOf(cache), lookups) };
+  };
   return {
-    accessTokenStore: (name) => named('accessTokenStores', name).engine.accessTokens,
+    accessTokenStore: (name) => accessTokens(name).accessTokens,
     authorizationCodeStore: (name) => named('authorizationCodeStores', name).engine.authorizationCodes,
     clientAccessTokenStore: (name) => named('clientAccessTokenStores', name).engine.clientAccessTokens,
     artifactStore: (name) => named('artifactStores', name).engine.artifacts,
     tokens(name) {
-      const { store, engine } = named('accessTokenStores', name);
-      return { store: engine.accessTokens, ...settings(store) };
+      const { store, accessTokens: tokens } = accessTokens(name);
+      return { store: tokens, ...settings(store) };
     },
     codes(name) {
       const { store, engine } = named('authorizationCodeStores', name);
@@ -149,25 +183,7 @@ async function open(
   options: OpenOptions,
   clock: Clock,
 ): Promise<Engine> {
-  if (store.storeIn === 'cache') {
-    const cache = configuration.caches[store.cache];
-    if (cache?.engine === 'memory') return (await import('./stores/memory.ts')).createEngine(cache, clock);
-    if (cache?.engine === 'dynamodb') {
-      const { tableName, ...settings } = cache;
-      if (tableName === undefined) {
-        throw new InputError(`caches["${store.cache}"].tableName`, 'missing', 'the name of a table that is there');
-      }
-      return (await import('./stores/dynamodb.ts')).createEngine(
-        { ...settings, tableName, accessTokenSeconds: configuration.issuing.accessToken.expiresIn },
-        clock,
-      );
-    }
-    if (cache?.engine === 'valkey') {
-      const { createEngine } = await import('./stores/valkey.ts');
-      return createEngine(await valkeySettings(store.cache, cache, options), clock);
-    }
-    throw unsupported(undefined);
-  }
+  if (store.storeIn === 'cache') return openCache(configuration, store.cache, options, clock);
   if (store.storeIn === 'database') {
     const database = configuration.databases[store.database];
     if (database?.engine === 'postgresql') {
@@ -185,6 +201,31 @@ async function open(
   }
   if (cluster?.engine === 'keyspaces') {
     return (await import('./stores/keyspaces.ts')).createEngine(keyspacesSettings(cluster, store), clock);
+  }
+  throw unsupported(undefined);
+}
+
+async function openCache(
+  configuration: Configuration,
+  name: string,
+  options: OpenOptions,
+  clock: Clock,
+): Promise<Engine> {
+  const cache = configuration.caches[name];
+  if (cache?.engine === 'memory') return (await import('./stores/memory.ts')).createEngine(cache, clock);
+  if (cache?.engine === 'dynamodb') {
+    const { tableName, ...settings } = cache;
+    if (tableName === undefined) {
+      throw new InputError(`caches["${name}"].tableName`, 'missing', 'the name of a table that is there');
+    }
+    return (await import('./stores/dynamodb.ts')).createEngine(
+      { ...settings, tableName, accessTokenSeconds: configuration.issuing.accessToken.expiresIn },
+      clock,
+    );
+  }
+  if (cache?.engine === 'valkey') {
+    const { createEngine } = await import('./stores/valkey.ts');
+    return createEngine(await valkeySettings(name, cache, options), clock);
   }
   throw unsupported(undefined);
 }

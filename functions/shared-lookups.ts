@@ -1,4 +1,4 @@
-import { type Clock, seconds } from './domain/clock.ts';
+import { type Clock, seconds, stopwatch } from './domain/clock.ts';
 import { StoreError } from './domain/errors.ts';
 import type { AccessState, AccessTokenStore, ArtifactStore, Selector, TokenKey } from './domain/ports.ts';
 import type { GrantId } from './domain/token.ts';
@@ -14,7 +14,7 @@ export interface SharedLookups {
   readonly cacheSeconds: number;
   readonly clock: Clock;
   /** Told of every look-up in the cache: `hit`, `miss`, or the code of a failure. */
-  readonly observe?: (outcome: string) => void;
+  readonly observe?: (outcome: string, durationMs: number) => void;
 }
 
 const FOUND = 'found access token';
@@ -40,7 +40,7 @@ const AT_ONCE = 50;
  */
 export function withSharedLookups(
   store: AccessTokenStore,
-  cache: ArtifactStore,
+  cache: Pick<ArtifactStore, 'find' | 'put'>,
   { cacheSeconds, clock, observe = () => {} }: SharedLookups,
 ): AccessTokenStore {
   const markEnded = async (grantId: GrantId, now: number) => {
@@ -82,8 +82,9 @@ export function withSharedLookups(
   return {
     ...store,
     async findAccess(key, { now }) {
+      const began = stopwatch();
       const known = await withinPatience(recall(key, now));
-      observe(known instanceof StoreError ? known.code : known ? 'hit' : 'miss');
+      observe(known instanceof StoreError ? known.code : known ? 'hit' : 'miss', stopwatch() - began);
       if (known && !(known instanceof StoreError)) return known;
       const state = await store.findAccess(key, { now });
       if (state.outcome === 'active' && known === undefined) {

@@ -8,6 +8,7 @@ import type { Configuration } from '../functions/config/configuration.ts';
 import { environment } from '../functions/config/environment.ts';
 import { ConfigurationError } from '../functions/config/faults.ts';
 import type { StoreUse } from '../functions/config/functions.ts';
+import { isOpened } from '../functions/config/places.ts';
 import { storeSections } from '../functions/config/rules.ts';
 import type { Watched } from './alarms.ts';
 import { connectionUse, type Network, type StoreConnection } from './connection.ts';
@@ -23,7 +24,7 @@ const OTHER_ENVIRONMENT_BYTES = 4 * 260 + 768;
 /** The most of a name that is known only when it is deployed. */
 const UNKNOWN_BYTES = 100;
 
-export interface Connected extends Pick<DeployableConnection, 'section' | 'name' | 'kinds'> {
+export interface Connected extends Pick<DeployableConnection, 'section' | 'name' | 'kinds' | 'cachesLookups'> {
   /** Asked for only where it is used: CloudFormation warns of a parameter that nothing refers to. */
   connection(): StoreConnection;
 }
@@ -67,8 +68,9 @@ export abstract class ConnectedStores extends Construct implements IOAuthStores 
       );
     }
     const connections: Record<string, Record<string, object>> = {};
-    for (const { section, name, kinds, connection } of this.connectionsIn(use)) {
-      const used = connectionUse(use, kinds);
+    for (const connected of this.connectionsIn(use)) {
+      const { section, name, connection } = connected;
+      const used = connectionUse(use, connected);
       connections[section] = { ...connections[section], [name]: connection().settingsFor(used) };
       connection().grant(fn, used);
     }
@@ -91,7 +93,7 @@ export abstract class ConnectedStores extends Construct implements IOAuthStores 
   }
 
   private connectionsIn(use: StoreUse): Connected[] {
-    return this.connected.filter(({ kinds }) => kinds.some((kind) => use[kind] !== undefined));
+    return this.connected.filter((connected) => isOpened(connected, use));
   }
 
   private assertFits(connections: object): void {

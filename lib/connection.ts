@@ -1,6 +1,7 @@
 import type { IGrantable } from 'aws-cdk-lib/aws-iam';
 import type { FunctionOptions } from 'aws-cdk-lib/aws-lambda';
 import type { StoreAccess, StoreUse } from '../functions/config/functions.ts';
+import { looksUp, type UsedConnection } from '../functions/config/places.ts';
 import type { Watched } from './alarms.ts';
 
 /** What a function does over one connection: with tokens and codes, and with the artifacts kept there. */
@@ -33,11 +34,17 @@ export interface StoreConnection {
 
 const strength: readonly StoreAccess[] = ['purge', 'read', 'write'];
 
-/** The use of one connection by a function that uses stores of these kinds on it. */
-export function connectionUse(use: StoreUse, kinds: readonly (keyof StoreUse)[]): ConnectionUse {
+/** The use of one connection by a function. What is cached in it of look-ups are artifacts. */
+export function connectionUse(
+  use: StoreUse,
+  { kinds, cachesLookups }: Pick<UsedConnection, 'kinds' | 'cachesLookups'>,
+): ConnectionUse {
   const strongest = (accesses: readonly (StoreAccess | undefined)[]) =>
     strength.findLast((access) => accesses.includes(access));
-  const artifacts = strongest(kinds.filter((kind) => kind === 'artifactStores').map((kind) => use[kind]));
+  const artifacts = strongest([
+    ...kinds.filter((kind) => kind === 'artifactStores').map((kind) => use[kind]),
+    cachesLookups && looksUp(use) ? 'write' : undefined,
+  ]);
   const tokens = strongest(kinds.filter((kind) => kind !== 'artifactStores').map((kind) => use[kind]));
   return { ...(tokens && { tokens }), ...(artifacts && { artifacts }) };
 }

@@ -9,12 +9,12 @@ import {
   Tracing,
 } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
-import type { Configuration, StoreSettings } from '../functions/config/configuration.ts';
+import type { Configuration } from '../functions/config/configuration.ts';
 import { readConfiguration } from '../functions/config/configuration.ts';
 import type { Engine } from '../functions/config/engines.ts';
 import { environment } from '../functions/config/environment.ts';
 import { type FunctionName, type StoreKind, type StoreUse, useOf } from '../functions/config/functions.ts';
-import { connectionSections } from '../functions/config/rules.ts';
+import { isOpened, usedConnections } from '../functions/config/places.ts';
 import { functionCode, handlerOf } from './function-code.ts';
 import { type LogOptions, tokenLogGroup } from './log-group.ts';
 import type { IOAuthStores } from './stores.ts';
@@ -116,14 +116,10 @@ export class StoreFunction extends LambdaFunction {
  */
 const timeoutOf = (name: FunctionName) => Duration.seconds(name === 'authorizer' ? 9 : 25);
 
-/** The engines behind the stores of these kinds. */
+/** The engines that a function with this use opens. */
 export function enginesOf(configuration: Configuration, use: StoreUse): Engine[] {
-  const stores = kindsIn(use).flatMap((kind) => Object.values<StoreSettings>(configuration[kind]));
-  const engines = stores.flatMap((store) => {
-    const connections: Readonly<Record<string, { engine: Engine }>> = configuration[connectionSections[store.storeIn]];
-    return connections[Reflect.get(store, store.storeIn)]?.engine ?? [];
-  });
-  return [...new Set(engines)].toSorted();
+  const opened = usedConnections(configuration).filter((connection) => isOpened(connection, use));
+  return [...new Set(opened.map(({ settings }) => settings.engine))].toSorted();
 }
 
 const kindsIn = (use: StoreUse) => Object.keys(use) as StoreKind[];

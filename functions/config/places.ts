@@ -1,6 +1,6 @@
 import type { Configuration, StoreSettings } from './configuration.ts';
 import { type EngineKind, engineKinds } from './engines.ts';
-import type { StoreKind } from './functions.ts';
+import type { StoreKind, StoreUse } from './functions.ts';
 import { connectionSections, storeSections } from './rules.ts';
 
 /** Stores of one kind that keep their records in the same place: one store under several names. */
@@ -51,16 +51,32 @@ export interface UsedConnection<Settings = ConnectionSettings> {
   readonly settings: Settings;
   /** The kinds of the stores that refer to it. */
   readonly kinds: readonly StoreKind[];
+  /** Whether it is in front of an access token store, for its look-ups. */
+  readonly cachesLookups: boolean;
 }
+
+/** The caches in front of access token stores, by name. */
+export const lookupCaches = ({ accessTokenStores }: Pick<Configuration, 'accessTokenStores'>): ReadonlySet<string> =>
+  new Set(Object.values(accessTokenStores).flatMap(({ lookupCache }) => lookupCache?.cache ?? []));
+
+/** Whether a function with this use opens a connection. A purge looks nothing up. */
+export const isOpened = ({ kinds, cachesLookups }: Pick<UsedConnection, 'kinds' | 'cachesLookups'>, use: StoreUse) =>
+  kinds.some((kind) => use[kind] !== undefined) || (cachesLookups && looksUp(use));
+
+/** Whether a function with this use looks access tokens up, or ends them. */
+export const looksUp = ({ accessTokenStores }: StoreUse): boolean =>
+  accessTokenStores === 'read' || accessTokenStores === 'write';
 
 /** The connections that stores refer to: what a deployment creates or reaches. */
 export function usedConnections(configuration: Configuration): UsedConnection[] {
   const places = placesOf(configuration);
+  const caches = lookupCaches(configuration);
   return engineKinds.flatMap((kind) => {
     const section = connectionSections[kind];
     return Object.entries<ConnectionSettings>(configuration[section]).flatMap(([name, settings]) => {
       const kinds = places.filter(({ place }) => place === `${kind} ${name}`).map((each) => each.kind);
-      return kinds.length > 0 ? [{ section, name, settings, kinds }] : [];
+      const cachesLookups = section === 'caches' && caches.has(name);
+      return kinds.length > 0 || cachesLookups ? [{ section, name, settings, kinds, cachesLookups }] : [];
     });
   });
 }

@@ -35,6 +35,7 @@ export function brokenRules(draft: unknown): Fault[] {
     );
   return [
     ...storeSections.flatMap((section) => [...of(section, reference), ...of(section, consistency)]),
+    ...of('accessTokenStores', lookups),
     ...of('caches', eternity),
     ...Object.values(connectionSections).flatMap((section) => [...of(section, login), ...of(section, certificates)]),
     ...of('databases', address),
@@ -67,6 +68,42 @@ function consistency(path: Path, store: Draft, sections: Draft): Fault[] {
     return when(refused, [...path, setting], known ?? kindOf(level), `on Amazon Keyspaces only ${either(accepted)}`);
   });
 }
+
+/** A revocation through one of two stores in one place must reach the cache that the other one looks into. */
+function lookups(path: Path, store: Draft, sections: Draft): Fault[] {
+  const here = draftOf(store.lookupCache);
+  const name = here.cache;
+  if (typeof name !== 'string' || name === '') return [];
+  const names = Object.keys(draftOf(sections.caches));
+  const setting = [...path, 'lookupCache'];
+  const another = Object.entries(draftOf(sections.accessTokenStores)).find(
+    ([, other]) => isSamePlace(draftOf(other), store) && draftOf(draftOf(other).lookupCache).cache !== name,
+  );
+  return [
+    ...when(!names.includes(name), [...setting, 'cache'], 'a name that is not in caches', oneOfNames(names, 'caches')),
+    ...when(
+      store.storeIn === 'cache' && store.cache === name,
+      [...setting, 'cache'],
+      'the cache in which the store itself is',
+      'another one, or no lookupCache',
+    ),
+    ...when(
+      another,
+      [...setting, 'cache'],
+      `a cache that the store ${JSON.stringify(another?.[0])} does not have, whose records are in the same place`,
+      'the same lookupCache for both: what is revoked through one must not be found good through the other',
+    ),
+    ...when(
+      draftOf(draftOf(sections.caches)[name]).nativeTimeToLive === false,
+      [...setting, 'cache'],
+      'a cache from which nothing leaves by itself (nativeTimeToLive: false)',
+      'one whose elements the engine removes',
+    ),
+  ];
+}
+
+const isSamePlace = (one: Draft, other: Draft) =>
+  engineKinds.every((kind) => one.storeIn === other.storeIn && (one.storeIn !== kind || one[kind] === other[kind]));
 
 const eternity = (path: Path, cache: Draft): Fault[] =>
   ['timeToLiveSeconds', 'timeToIdleSeconds'].flatMap((setting) =>

@@ -86,7 +86,24 @@ function store<const Settings extends v.ObjectEntries>(settings: Settings) {
   );
 }
 
-export const accessTokenStore = store(issued);
+const lookupCache = v.pipe(
+  object({
+    cache: nameIn('caches'),
+    cacheSeconds: v.optional(
+      whole(
+        1,
+        3600,
+        'Seconds that a token found good is answered from the cache. A revocation is written to the cache too; should the cache lose it, this is how long the token is still found good.',
+      ),
+      30,
+    ),
+  }),
+  v.description(
+    'A cache in front of the store, for look-ups of access tokens. Everything else is the store’s. Default: none.',
+  ),
+);
+
+export const accessTokenStore = store({ ...issued, lookupCache: v.exactOptional(lookupCache) });
 export const authorizationCodeStore = store(issued);
 export const clientAccessTokenStore = store(received);
 export const artifactStore = store(digested);

@@ -1,6 +1,7 @@
 import type { Configuration, StoreSettings } from './configuration.ts';
 import { pathText } from './faults.ts';
 import { isLocal } from './location.ts';
+import { lookupCaches, placesOf, usedConnections } from './places.ts';
 import { connectionSections, storeSections } from './rules.ts';
 
 /** A setting that is accepted and yet may do harm. */
@@ -13,6 +14,7 @@ export interface Warning {
 export const warningsOf = (configuration: Configuration): Warning[] => [
   ...storeWarnings(configuration),
   ...cacheWarnings(configuration),
+  ...lookupWarnings(configuration),
   ...connectionWarnings(configuration),
   ...authorizerWarnings(configuration),
   ...when(
@@ -48,9 +50,12 @@ function cacheWarnings(configuration: Configuration): Warning[] {
   const { accessToken, refreshToken, authorizationCode } = configuration.issuing;
   // A code's element must outlive the tokens obtained with it, or a replay is no longer known as one.
   const longestLife = Math.max(accessToken.expiresIn, refreshToken.expiresIn, authorizationCode.expiresIn);
+  const holding = new Set(placesOf(configuration).map(({ place }) => place));
   return Object.entries(configuration.caches).flatMap(([name, cache]) => {
     const path = ['caches', name];
-    if (cache.engine === 'dynamodb') return [];
+    // Of a cache that only look-ups go through nothing is lost but time, and a revocation for `cacheSeconds`.
+    if (cache.engine === 'dynamodb' || (lookupCaches(configuration).has(name) && !holding.has(`cache ${name}`)))
+      return [];
     const eviction =
       cache.engine === 'memory'
         ? when(
@@ -74,12 +79,20 @@ function cacheWarnings(configuration: Configuration): Warning[] {
   });
 }
 
-function connectionWarnings(configuration: Configuration): Warning[] {
-  const used = new Set(
-    storesOf(configuration).map(({ store }) =>
-      pathText([connectionSections[store.storeIn], Reflect.get(store, store.storeIn)]),
-    ),
+function lookupWarnings({ accessTokenStores, caches }: Configuration): Warning[] {
+  return Object.entries(accessTokenStores).flatMap(([name, { lookupCache }]) =>
+    lookupCache
+      ? when(
+          caches[lookupCache.cache]?.engine === 'memory',
+          ['accessTokenStores', name, 'lookupCache'],
+          `each process has a memory of its own: a token is still found good for up to ${lookupCache.cacheSeconds} seconds after another process revoked it; take a cache that all share`,
+        )
+      : [],
   );
+}
+
+function connectionWarnings(configuration: Configuration): Warning[] {
+  const used = new Set(usedConnections(configuration).map(({ section, name }) => pathText([section, name])));
   return Object.values(connectionSections).flatMap((section) =>
     Object.entries<Connection>(configuration[section]).flatMap(([name, server]) => [
       ...when(

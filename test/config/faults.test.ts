@@ -51,6 +51,47 @@ const cases: [name: string, change: (document: Document) => void, ...faults: Fau
     ),
   ],
   [
+    'a lookupCache that is not there, that is the store’s own place, from which nothing leaves, or that not all of a place have',
+    (d) => {
+      d.caches.lookups = { engine: 'dynamodb' };
+      d.caches.kept = { engine: 'dynamodb', nativeTimeToLive: false };
+      d.databases.looked = { engine: 'mysql', database: 'oauth' };
+      const looked = { storeIn: 'database', database: 'looked' };
+      Object.assign(d.accessTokenStores, {
+        absent: { cache: 'kept', lookupCache: { cache: 'nowhere', cacheSeconds: 0 } },
+        itself: { cache: 'lookups', lookupCache: { cache: 'lookups' } },
+        one: { ...looked, lookupCache: { cache: 'kept' } },
+        two: { ...looked, lookupCache: { cache: 'lookups' } },
+      });
+    },
+    fault(
+      'accessTokenStores["absent"].lookupCache.cache',
+      'a name that is not in caches',
+      '"memory", "dynamodb", "valkey", "lookups" or "kept"',
+    ),
+    fault('accessTokenStores["absent"].lookupCache.cacheSeconds', 'the number 0', 'a whole number from 1 to 3600'),
+    fault(
+      'accessTokenStores["itself"].lookupCache.cache',
+      'the cache in which the store itself is',
+      'another one, or no lookupCache',
+    ),
+    fault(
+      'accessTokenStores["one"].lookupCache.cache',
+      'a cache that the store "two" does not have, whose records are in the same place',
+      'the same lookupCache for both: what is revoked through one must not be found good through the other',
+    ),
+    fault(
+      'accessTokenStores["one"].lookupCache.cache',
+      'a cache from which nothing leaves by itself (nativeTimeToLive: false)',
+      'one whose elements the engine removes',
+    ),
+    fault(
+      'accessTokenStores["two"].lookupCache.cache',
+      'a cache that the store "one" does not have, whose records are in the same place',
+      'the same lookupCache for both: what is revoked through one must not be found good through the other',
+    ),
+  ],
+  [
     'scopes of what is no route, and a token in a place that is none',
     (d) => Object.assign(d.authorizer, { scopes: { '/orders': [] }, tokenFrom: ['body'] }),
     fault(
@@ -131,7 +172,7 @@ const cases: [name: string, change: (document: Document) => void, ...faults: Fau
     fault(
       'accessTokenStores["in a database"].pool',
       'an unknown field',
-      'one of the fields storeIn, cache, purgeExpiredTokensEvery, purgeUpTo, digest, sealAttributes, foreignTokens, ' +
+      'one of the fields storeIn, cache, purgeExpiredTokensEvery, purgeUpTo, digest, sealAttributes, foreignTokens, lookupCache, ' +
         'database, cassandra, readConsistency, writeConsistency',
     ),
     fault('accessTokenStores["in a database"].purgeUpTo', 'null', 'a whole number from 1 to 1000000'),

@@ -14,6 +14,27 @@ const inCache = (cache: Document): Document => ({
   caches: { c: cache },
 });
 
+describe('a cache for look-ups', () => {
+  const before = (cache: Document): Document => ({
+    accessTokenStores: {
+      tokens: { storeIn: 'database', database: 'd', lookupCache: { cache: 'c', cacheSeconds: 20 } },
+    },
+    databases: { d: { engine: 'postgresql', database: 'oauth', host: 'db.example.com', user: 'u' } },
+    caches: { c: cache },
+  });
+
+  it('is in use, and may evict what it holds: nothing is lost of it', () => {
+    expect(warningsOf(before({ engine: 'valkey', evictionPolicy: 'allkeys-lru', timeToLiveSeconds: 60 }))).toEqual([]);
+  });
+
+  it('in the memory of each process comes with a warning', () => {
+    expect(warningsOf(before({ engine: 'memory', maxElements: 1000 }))).toEqual([
+      'accessTokenStores["tokens"].lookupCache: each process has a memory of its own: a token is still found good for up to ' +
+        '20 seconds after another process revoked it; take a cache that all share',
+    ]);
+  });
+});
+
 describe('consistency', () => {
   const levelsOf = (document: Document) => parseConfiguration(document).configuration.accessTokenStores.tokens;
   const any =

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfiguration } from '../../functions/config/configuration.ts';
 import { ConfigurationError } from '../../functions/config/faults.ts';
+import type { StoreAccess } from '../../functions/config/functions.ts';
+import { isOpened } from '../../functions/config/places.ts';
+import { connectionUse } from '../../lib/connection.ts';
 import { type DeploymentSettings, deployableConnections, deploymentWarnings } from '../../lib/deployable.ts';
 import { type Document, exampleText } from '../config/documents.ts';
 
@@ -212,6 +215,22 @@ describe('a deployment', () => {
       [false, false],
     ]);
     expect(cache?.kinds).toEqual(['accessTokenStores']);
+  });
+
+  it('takes a cache for look-ups, which whoever looks up writes artifacts to and a purge does not open', () => {
+    const connections = connectionsOf({
+      ...inDatabase({ database: 'oauth' }),
+      accessTokenStores: { tokens: { storeIn: 'database', database: 'd', lookupCache: { cache: 'c' } } },
+      caches: { c: { engine: 'dynamodb' } },
+    });
+    const cache = connections.find(({ name }) => name === 'c');
+    expect(cache).toMatchObject({ kinds: [], cachesLookups: true });
+    const usesOf = (accessTokenStores: StoreAccess) =>
+      connections.map((each) => isOpened(each, { accessTokenStores }) && connectionUse({ accessTokenStores }, each));
+    expect(usesOf('read')).toEqual([{ artifacts: 'write' }, { tokens: 'read' }]);
+    expect(usesOf('write')).toEqual([{ artifacts: 'write' }, { tokens: 'write' }]);
+    expect(usesOf('purge')).toEqual([false, { tokens: 'purge' }]);
+    expect(isOpened({ kinds: [], cachesLookups: true }, { authorizationCodeStores: 'write' })).toBe(false);
   });
 
   it('does not look at what no store uses', () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { parseConfiguration } from '../../functions/config/configuration.ts';
 import { StoreError } from '../../functions/domain/errors.ts';
 import type { AccessTokenStore, ArtifactStore, Engine } from '../../functions/domain/ports.ts';
+import { openStores } from '../../functions/open-stores.ts';
 import { withSharedLookups } from '../../functions/shared-lookups.ts';
 import { createEngine } from '../../functions/stores/memory.ts';
 import { createVirtualClock } from '../conformance/index.ts';
@@ -263,4 +265,32 @@ describe('a cache in front of a durable store', () => {
     for (const _ of [1, 2]) expect(await outcomeOf(stage.accessTokens, key, stage.clock.now())).toBe('active');
     expect(stage.asked).toBe(3);
   });
+});
+
+it('stores that are opened with a lookupCache look up through it, and tell of it', async () => {
+  const clock = createVirtualClock(Date.now());
+  const seen: string[] = [];
+  const configuration = parseConfiguration({
+    accessTokenStores: { tokens: { cache: 'durable', lookupCache: { cache: 'lookups' } } },
+    caches: { durable: { engine: 'memory' }, lookups: { engine: 'memory' } },
+  }).configuration;
+  const stores = await openStores(configuration, {
+    clock: clock.nowMs,
+    observe: ({ store, operation, outcome }) => seen.push(`${store} ${operation} ${outcome}`),
+  });
+  const accessTokens = stores.accessTokenStore();
+  const { accessKey } = await issue({ accessTokens, clock });
+  seen.length = 0;
+  for (const _ of [1, 2]) expect(await outcomeOf(accessTokens, accessKey, clock.now())).toBe('active');
+  await accessTokens.revokeAccess(accessKey, { now: clock.now() });
+  expect(await outcomeOf(stores.accessTokenStore('tokens'), accessKey, clock.now())).toBe('revoked');
+  expect(seen).toEqual([
+    'accessTokenStores.tokens findCachedAccess miss',
+    'accessTokenStores.tokens findAccess active',
+    'accessTokenStores.tokens findCachedAccess hit',
+    'accessTokenStores.tokens revokeAccess done',
+    'accessTokenStores.tokens findCachedAccess miss',
+    'accessTokenStores.tokens findAccess revoked',
+  ]);
+  await stores.close();
 });
