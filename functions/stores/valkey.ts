@@ -9,13 +9,14 @@ import { type ConnectionSettings, openConnection } from './valkey/connection.ts'
 import type { Limits } from './valkey/limits.ts';
 import { createPurge } from './valkey/purge.ts';
 import { head } from './valkey/records.ts';
-import { addCode, drop, putToken, redeem } from './valkey/scripts.ts';
+import { addCode, redeem } from './valkey/scripts/codes.ts';
+import { drop, putToken } from './valkey/scripts/script.ts';
 import { createStore, type Store } from './valkey/store.ts';
 
 // Valkey, or Redis 7: all four stores in one keyspace. Every decision is one script on one key, so each holds in a cluster,
 // and while its slot moves from node to node. A key's letter says what it is:
 //
-// {grant}             a grant with its refresh tokens and the access tokens that have room (valkey/scripts.ts)
+// {grant}             a grant with its refresh tokens and the access tokens that have room (valkey/scripts/grants.ts)
 // {grant}a…, {grant}t an access token that has none; the set of those
 // i                   pointers to grants of one name, and marks of revocations (valkey/owners.ts)
 // f                   where a foreign digest leads

@@ -19,26 +19,17 @@ import {
   readGrant,
   refreshBytes,
   refreshOf,
+  replacedBytes,
   retiredAtOf,
-  retiredBytes,
   tokenIn,
   tokensIn,
 } from './records.ts';
-import {
-  addAccess,
-  addRefresh,
-  endGrant,
-  endMatching,
-  persist,
-  revokeAccess,
-  revokeAccessOfGrant,
-  revokeGrant,
-  rotate,
-  type Script,
-} from './scripts.ts';
+import { addAccess, addRefresh, persist, rotate } from './scripts/grants.ts';
+import { endGrant, endMatching, revokeAccess, revokeAccessOfGrant, revokeGrant } from './scripts/revocations.ts';
+import type { Script } from './scripts/script.ts';
 import type { Store } from './store.ts';
 
-/** Access tokens stand in the record of their grant as far as they have room there; scripts.ts says the same. */
+/** Access tokens stand in the record of their grant as far as they have room there; scripts/grants.ts says the same. */
 const ROOM = 1024;
 /** How many grants are ended at a time. */
 const AT_ONCE = 500;
@@ -62,6 +53,8 @@ const hasPassed = (time: number | undefined, now: number) => time !== undefined 
 const placeOf = (bytes: Buffer) =>
   join(Buffer.from('e'), bytes.subarray(2, 6), bytes.subarray(24, 24 + bytes.readUInt8(23)));
 
+/** A word, the grant's record, and what a rotation had answered. */
+type Outcome = readonly [word: Buffer | string, standing?: Buffer, sealed?: Buffer];
 type Added = 'added' | 'expired' | 'revoked' | 'unknown';
 
 export function createAccessTokenStore(store: Store, purge: ReturnType<typeof createPurge>): AccessTokenStore {
@@ -84,7 +77,9 @@ export function createAccessTokenStore(store: Store, purge: ReturnType<typeof cr
   ): Promise<readonly [outcome: string, standing: Buffer | undefined, sealed: Buffer | undefined]> => {
     let keys = [grantKey(grantId)];
     for (let pointed = 0; ; ) {
-      const [word, standing, sealed] = (await store.run(script, keys, args(pointed))) as readonly Buffer[];
+      const reply = await store.run(script, keys, args(pointed));
+      // What is usual comes without a word.
+      const [word, standing, sealed] = reply instanceof Buffer ? (['rotated', reply] as const) : (reply as Outcome);
       const outcome = String(word);
       if (outcome === 'full' && access) keys = keysOf(grantId, access);
       else if (outcome === 'point') {
@@ -209,17 +204,20 @@ export function createAccessTokenStore(store: Store, purge: ReturnType<typeof cr
       const takeBack = next?.foreign ? await claim(grantId, retainUntil, [next]) : async () => {};
       const parts = [
         key.digest,
-        traceOf(attempt),
         clientId,
         sender ?? '',
-        next ? refreshBytes(next, now) : kept?.idleExpiresAt === undefined ? '' : u32(kept.idleExpiresAt),
-        kept ? '' : retiredBytes(key.digest, attempt, now, successor),
+        kept
+          ? kept.idleExpiresAt === undefined
+            ? ''
+            : u32(kept.idleExpiresAt)
+          : replacedBytes(next, { digest: key.digest, attempt, now, sealed }),
         access ? accessBytes(access, attempt) : '',
       ];
       const [outcome, standing, answered] = await change(rotate, grantId, { access, retainUntil }, (pointed) => [
         packed(
-          [store.now(), store.idleSeconds, now, retainUntil, pointed, graceSeconds, next ? 0 : kept ? 2 : 1],
+          [store.now(), store.idleSeconds, now, retainUntil, pointed, graceSeconds, kept ? 1 : 0],
           parts,
+          traceOf(attempt),
         ),
       ]);
       if (outcome !== 'rotated') await takeBack(standing);

@@ -4,18 +4,9 @@ import { base64url, join, NONE, present, readerOf, short, text, traceOf, u8, u32
 import { KEPT } from './limits.ts';
 import type { createPurge } from './purge.ts';
 import { head } from './records.ts';
-import {
-  consume,
-  drop,
-  dropOfConsent,
-  forgetWay,
-  lead,
-  loseWay,
-  point,
-  putArtifact,
-  putArtifactOnce,
-  unpoint,
-} from './scripts.ts';
+import { consume, dropOfConsent, forgetWay, lead, loseWay, putArtifact, putArtifactOnce } from './scripts/artifacts.ts';
+import { point, unpoint } from './scripts/pointers.ts';
+import { drop } from './scripts/script.ts';
 import type { Store } from './store.ts';
 
 const WAYS = ['uid', 'userCode'] as const;

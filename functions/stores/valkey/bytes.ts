@@ -32,9 +32,9 @@ export function join(...parts: readonly Uint8Array[]): Buffer {
   return bytes;
 }
 
-/** Numbers, then bytes and texts of any length, each after its length: what a script unpacks in one step. */
-export function packed(numbers: readonly number[], parts: readonly (Uint8Array | string)[]): Buffer {
-  let length = 4 * (numbers.length + parts.length);
+/** Numbers, then bytes and texts of any length, each after its length, and bytes of a length that is known: what a script unpacks in one step. */
+export function packed(numbers: readonly number[], parts: readonly (Uint8Array | string)[], last: Uint8Array): Buffer {
+  let length = 4 * (numbers.length + parts.length) + last.length;
   for (const part of parts) length += typeof part === 'string' ? Buffer.byteLength(part) : part.length;
   const bytes = Buffer.allocUnsafe(length);
   let at = 0;
@@ -45,6 +45,7 @@ export function packed(numbers: readonly number[], parts: readonly (Uint8Array |
     bytes.writeUInt32BE(size, at);
     at += 4 + size;
   }
+  bytes.set(last, at);
   return bytes;
 }
 

@@ -1,10 +1,9 @@
-import { once } from 'node:events';
-import { createConnection, type Socket } from 'node:net';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
-import { AbstractConnector, Cluster, Redis } from 'iovalkey';
+import type { ConnectionOptions } from 'node:tls';
+import { Cluster, Redis } from 'iovalkey';
 import type { Clock } from '../../domain/clock.ts';
-import { isRefusedByReplica, isReply, storeError } from './errors.ts';
-import type { Script } from './scripts.ts';
+import { connectorOf } from './connector.ts';
+import { isRefusedByReplica, isReply, isUnknownScript, storeError } from './errors.ts';
+import type { Script } from './scripts/script.ts';
 
 export interface ConnectionSettings {
   /** Each `host` or `host:port`; of a cluster, those to begin with. Default: `127.0.0.1:6379`. */
@@ -47,6 +46,16 @@ export interface Connection {
 type Client = Redis | Cluster;
 
 type Call<T> = (lease: Lease) => Promise<T>;
+
+/** How a call goes on that fails. */
+interface Way<T> {
+  /** Whether it may be sent again when a connection that had been good is lost. */
+  readonly repeatable: boolean;
+  /** What is sent where its script is not known. */
+  readonly whole?: Call<T>;
+  /** It has been sent again. */
+  readonly isLast?: boolean;
+}
 
 /** A client while it is used for new calls. */
 interface Lease {
@@ -138,114 +147,60 @@ export function openConnection(settings: ConnectionSettings, clock: Clock): Conn
     old.client.quit().catch(() => old.client.disconnect());
   };
 
-  async function failed<T>(
-    call: Call<T>,
-    used: Lease,
-    error: unknown,
-    repeatable: boolean,
-    isLast: boolean,
-  ): Promise<T> {
+  async function failed<T>(call: Call<T>, used: Lease, error: unknown, way: Way<T>): Promise<T> {
     if (error instanceof TypeError || error instanceof RangeError) throw error; // a fault of ours
+    // Another node, or one that was started anew.
+    if (way.whole && isUnknownScript(error)) return send(way.whole, { repeatable: way.repeatable });
     const isMoved = isRefusedByReplica(error);
     const isLost = !isReply(error) && !isTimeout(error);
     // A peer that says nothing may be gone without a word: it is not asked again on that connection.
     if (isMoved || !isReply(error)) retire(used);
-    if (!isLast && (isMoved || (isLost && repeatable && used.wasReady))) return send(call, repeatable, true);
+    if (!way.isLast && (isMoved || (isLost && way.repeatable && used.wasReady))) {
+      return send(call, { ...way, isLast: true });
+    }
     throw storeError(error, isTimeout(error) ? undefined : used.lastError);
   }
-  const send = <T>(call: Call<T>, repeatable: boolean, isLast = false): Promise<T> => {
+  const send = <T>(call: Call<T>, way: Way<T>): Promise<T> => {
     const used = lease();
     // Later, it is the client's own timeout that counts.
     const answer = used.wasReady ? call(used) : within(requestTimeoutMs, call(used));
-    return answer.catch((error: unknown) => failed(call, used, error, repeatable, isLast));
+    return answer.catch((error: unknown) => failed(call, used, error, way));
   };
 
   return {
-    run: (script, keys, args, repeatable = true) =>
-      send(async ({ client, sent }) => {
-        const all = [...keys, ...args] as (string | Buffer | number)[];
-        // The text at first, so that no answer is waited for in vain.
-        if (sent.has(script)) {
-          try {
-            return (await client.callBuffer('evalsha', script.sha, keys.length, ...all)) as Reply;
-          } catch (error) {
-            // Another node, or one that was started anew.
-            if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-          }
-        }
+    run: (script, keys, args, repeatable = true) => {
+      const all = [...keys, ...args] as (string | Buffer | number)[];
+      const whole: Call<Reply> = ({ client, sent }) => {
         sent.add(script);
-        return (await client.callBuffer('eval', script.text, keys.length, ...all)) as Reply;
-      }, repeatable),
-    get: (key) => send(({ client }) => client.getBuffer(key), true),
+        return client.callBuffer('eval', script.text, keys.length, ...all) as Promise<Reply>;
+      };
+      // The text at first, so that no answer is waited for in vain.
+      const call: Call<Reply> = (used) =>
+        used.sent.has(script)
+          ? (used.client.callBuffer('evalsha', script.sha, keys.length, ...all) as Promise<Reply>)
+          : whole(used);
+      return send(call, { repeatable, whole });
+    },
+    get: (key) => send(({ client }) => client.getBuffer(key), { repeatable: true }),
     members: (key, after, limit) =>
       send(
         ({ client }) =>
           client.zrangeBuffer(key, Buffer.concat([Buffer.from('('), after]), '(f', 'BYLEX', 'LIMIT', 0, limit),
-        true,
+        { repeatable: true },
       ),
     info: (section) =>
-      send(async ({ client }) => {
-        if (client instanceof Redis) return [await client.info(section)];
-        // Its nodes are known when a first command has found them.
-        await client.exists('i');
-        return Promise.all(client.nodes('master').map((node) => node.info(section)));
-      }, true),
+      send(
+        async ({ client }) => {
+          if (client instanceof Redis) return [await client.info(section)];
+          // Its nodes are known when a first command has found them.
+          await client.exists('i');
+          return Promise.all(client.nodes('master').map((node) => node.info(section)));
+        },
+        { repeatable: true },
+      ),
     close() {
       current?.client.disconnect();
       current = undefined;
     },
   };
-}
-
-/**
- * A connection with its own password, asked for at that moment: the client knows one password, from its start. It is
- * verified before the client has the connection, so that a refusal reaches the calls that wait for it in its own words.
- * The client asks for a class.
- */
-const connectorOf = ({ user, password, tls = false, connectTimeoutMs = 1000 }: ConnectionSettings) =>
-  class extends AbstractConnector {
-    readonly #place: { host: string; port: number };
-
-    constructor(options: unknown) {
-      super(2000);
-      const { host, port } = options as { host: string; port: number };
-      this.#place = { host, port };
-    }
-
-    override async connect(): Promise<Socket> {
-      this.connecting = true;
-      const secret = typeof password === 'function' ? await password() : password;
-      if (!this.connecting) throw new Error('Connection is closed.');
-      const socket = tls ? connectTls({ ...this.#place, ...tls }) : createConnection(this.#place);
-      this.stream = socket;
-      const signal = AbortSignal.timeout(connectTimeoutMs);
-      try {
-        await once(socket, tls ? 'secureConnect' : 'connect', { signal });
-        if (secret !== undefined) await authenticate(socket, user, secret, signal);
-        return socket;
-      } catch (error) {
-        socket.on('error', () => {});
-        socket.destroy();
-        throw signal.aborted ? new Error(`no connection within ${connectTimeoutMs} ms`, { cause: error }) : error;
-      }
-    }
-  };
-
-/** https://valkey.io/commands/auth/, in RESP. */
-async function authenticate(socket: Socket, user: string | undefined, password: string, signal: AbortSignal) {
-  const words = ['AUTH', ...(user === undefined ? [] : [user]), password];
-  socket.write(`*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`);
-  let answer = '';
-  while (!answer.endsWith('\r\n')) {
-    const [chunk] = (await Promise.race([
-      once(socket, 'data', { signal }),
-      once(socket, 'close', { signal }).then(() => {
-        throw new Error('Connection is closed.');
-      }),
-    ])) as [Buffer];
-    answer += chunk.toString('latin1');
-  }
-  socket.pause();
-  if (answer.startsWith('+OK')) return;
-  throw Object.assign(new Error(answer.slice(1).trim()), { name: 'ReplyError' });
 }

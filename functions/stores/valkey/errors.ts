@@ -39,6 +39,9 @@ const kindOf = (message: string): string =>
 export const isRefusedByReplica = (error: unknown): boolean =>
   error instanceof Error && kindOf(error.message) === 'READONLY';
 
+export const isUnknownScript = (error: unknown): boolean =>
+  error instanceof Error && kindOf(error.message) === 'NOSCRIPT';
+
 /** A reply of the server, as opposed to the loss of a connection. */
 export const isReply = (error: unknown): boolean =>
   error instanceof Error && (error.name === 'ReplyError' || /Last error: ReplyError/.test(error.message));

@@ -3,7 +3,7 @@ import type { Digest } from '../../domain/ports.ts';
 import type { GrantId } from '../../domain/token.ts';
 import { base64url, u32 } from './bytes.ts';
 import { pointedFor, pointerUntil } from './owners.ts';
-import { claim, release } from './scripts.ts';
+import { claim, release } from './scripts/pointers.ts';
 import type { Store } from './store.ts';
 
 type Token = { readonly digest: Digest; readonly foreign?: boolean } | undefined;

@@ -2,7 +2,7 @@ import type { Selector, StoredGrant } from '../../domain/ports.ts';
 import { leadOf, type SelectorField, selectorFields, selectorKey } from '../../domain/selector.ts';
 import type { GrantId } from '../../domain/token.ts';
 import { f64, join, NONE, u32 } from './bytes.ts';
-import { mark, point } from './scripts.ts';
+import { mark, point } from './scripts/pointers.ts';
 import type { Store } from './store.ts';
 
 // How grants are found by whom they belong to: for each of its names, a grant has a pointer in a sorted set of that name,

@@ -5,24 +5,64 @@ import type {
   StoredAccessToken,
   StoredGrant,
   StoredRefreshToken,
-  Successor,
 } from '../../domain/ports.ts';
 import type { GrantId } from '../../domain/token.ts';
 import { join, NONE, present, short, text, traceOf, u8, u32 } from './bytes.ts';
 
-// Between the records of the port and those of a grant's key. The scripts say how they are laid out (scripts.ts).
+// Between the records of the port and those of a grant's key. The scripts say how they are laid out (scripts/grants.ts).
 
 const SUBJECT = 1;
 const CLIENT = 2;
 const APPLICATION = 4;
 const CONSENT = 8;
 
+/** Bytes of a grant's record up to its end: eight numbers after the letter. */
+const HEAD = 33;
+
 /** The head of every record: what it is, until when it is kept, when it leaves the cache for its age. */
 export const head = (kind: string, until: number, leavesAt: number): Buffer =>
   join(Buffer.from(kind, 'latin1'), u32(until, leavesAt));
 
-export const refreshBytes = (refresh: Omit<StoredRefreshToken, 'sender'>, issuedAt: number): Buffer =>
-  join(u32(refresh.expiresAt, refresh.idleExpiresAt ?? NONE, issuedAt), u8(refresh.foreign ? 1 : 0), refresh.digest);
+type NewRefresh = Omit<StoredRefreshToken, 'sender'>;
+
+function putRefresh(
+  bytes: Buffer,
+  at: number,
+  { digest, expiresAt, idleExpiresAt, foreign }: NewRefresh,
+  issuedAt: number,
+) {
+  bytes.writeUInt8(13 + digest.length, at);
+  bytes.writeUInt32BE(expiresAt, at + 1);
+  bytes.writeUInt32BE(idleExpiresAt ?? NONE, at + 5);
+  bytes.writeUInt32BE(issuedAt, at + 9);
+  bytes.writeUInt8(foreign ? 1 : 0, at + 13);
+  bytes.set(digest, at + 14);
+}
+
+/** After its length; of none, that. */
+export function refreshBytes(refresh: NewRefresh | undefined, issuedAt: number): Buffer {
+  if (!refresh) return u8(0);
+  const bytes = Buffer.allocUnsafe(14 + refresh.digest.length);
+  putRefresh(bytes, 0, refresh, issuedAt);
+  return bytes;
+}
+
+/** What a rotation puts in place of the refresh token and of the one before: the next, if there is one, and what was answered to whoever presented the last. */
+export function replacedBytes(
+  next: NewRefresh | undefined,
+  { digest, attempt, now, sealed }: { digest: Digest; attempt: Attempt; now: number; sealed: Uint8Array },
+): Buffer {
+  const at = next ? 14 + next.digest.length : 1;
+  const bytes = Buffer.allocUnsafe(at + 32 + sealed.length);
+  if (next) putRefresh(bytes, 0, next, now);
+  else bytes.writeUInt8(0);
+  bytes.writeUInt32BE(28 + sealed.length, at);
+  bytes.set(digest.subarray(0, 16), at + 4);
+  bytes.set(traceOf(attempt), at + 20);
+  bytes.writeUInt32BE(now, at + 28);
+  bytes.set(sealed, at + 32);
+  return bytes;
+}
 
 export function accessBytes(access: StoredAccessToken, attempt: Attempt): Buffer {
   const { digest, issuedAt, expiresAt, data, foreign } = access;
@@ -39,10 +79,6 @@ export function accessBytes(access: StoredAccessToken, attempt: Attempt): Buffer
   bytes.set(data, 24 + digest.length);
   return bytes;
 }
-
-/** The refresh token that has been replaced, and what was answered. */
-export const retiredBytes = (digest: Digest, attempt: Attempt, now: number, { sealed }: Successor): Buffer =>
-  join(digest.subarray(0, 16), traceOf(attempt), u32(now), sealed);
 
 /** A grant as it is first stored; `ownUntil`: its access token is a key of its own. */
 export function grantBytes(
@@ -62,26 +98,27 @@ export function grantBytes(
     (subject === undefined ? 0 : SUBJECT) |
     (applicationId === undefined ? 0 : APPLICATION) |
     (consentId === undefined ? 0 : CONSENT);
-  const length = Buffer.alloc(2);
-  length.writeUInt16BE(access?.length ?? 0);
-  return join(
-    head('g', retainUntil, leavesAt),
-    u32(0, pointedUntil, pointedUntil, 0, ownUntil),
-    short(refresh && refreshBytes(refresh, createdAt)),
-    short(refresh?.sender),
-    short(undefined),
-    u32(0),
-    short(undefined),
-    length,
-    access ?? Buffer.of(),
+  const constant = join(
+    u32(expiresAt),
     traceOf(attempt),
-    u32(createdAt, expiresAt),
-    u8(names),
+    u32(createdAt),
+    short(refresh?.sender),
     text(clientId),
+    short(undefined),
+    short(undefined),
+    u8(names),
     text(subject),
     text(applicationId),
     text(consentId),
     data,
+  );
+  return join(
+    head('g', retainUntil, leavesAt),
+    u32(0, pointedUntil, pointedUntil, 0, ownUntil, HEAD + constant.length),
+    constant,
+    refreshBytes(refresh, createdAt),
+    u32(0),
+    access ?? Buffer.of(),
   );
 }
 
@@ -89,62 +126,53 @@ export interface AccessRecord extends StoredAccessToken {
   readonly revokedAt?: number;
 }
 
-/** Where something begins and ends. */
-type Part = readonly [from: number, to: number];
-
 /** What stands in a grant's key: the grant, and where the rest is. */
 export interface GrantRecord {
   readonly grant: StoredGrant;
   /** 0: it is not. */
   readonly revokedAt: number;
   readonly bytes: Buffer;
-  readonly refresh: Part;
-  readonly sender: Part;
-  readonly retired: Part;
-  readonly ends: Part;
-  readonly tokens: Part;
+  /** Where the ends of access tokens stand, after their length. */
+  readonly endsAt: number;
+  /** Where the refresh token stands, after its length. */
+  readonly refreshAt: number;
 }
 
-/** The grant of a key, if it is one: not what stands in the place of a grant that has not come. */
+/** The grant of a key, if it is one: not what stands in the place of a grant that has not come. What stands before the refresh token is enough. */
 export function readGrant(grantId: GrantId, bytes: Buffer | undefined): GrantRecord | undefined {
   if (bytes?.[0] !== 0x67) return undefined;
   // By hand, for every lookup does it.
-  const refreshAt = 30;
-  const refreshEnd = refreshAt + bytes.readUInt8(29);
-  const senderEnd = refreshEnd + 1 + bytes.readUInt8(refreshEnd);
-  const attemptEnd = senderEnd + 1 + bytes.readUInt8(senderEnd);
-  const retiredAt = attemptEnd + 4;
-  const retiredEnd = retiredAt + bytes.readUInt32BE(attemptEnd);
-  const endsEnd = retiredEnd + 1 + bytes.readUInt8(retiredEnd);
-  const tokensEnd = endsEnd + 2 + bytes.readUInt16BE(endsEnd);
-  const clientEnd = tokensEnd + 19 + bytes.readUInt16BE(tokensEnd + 17);
-  const subjectEnd = clientEnd + 2 + bytes.readUInt16BE(clientEnd);
+  const end = bytes.readUInt32BE(29);
+  const clientAt = HEAD + 17 + bytes.readUInt8(HEAD + 16);
+  const clientEnd = clientAt + 2 + bytes.readUInt16BE(clientAt);
+  const endsAt = clientEnd + 1 + bytes.readUInt8(clientEnd);
+  const namesAt = endsAt + 1 + bytes.readUInt8(endsAt);
+  const subjectEnd = namesAt + 3 + bytes.readUInt16BE(namesAt + 1);
   const applicationEnd = subjectEnd + 2 + bytes.readUInt16BE(subjectEnd);
   const consentEnd = applicationEnd + 2 + bytes.readUInt16BE(applicationEnd);
-  const names = bytes.readUInt8(tokensEnd + 16);
-  const expiresAt = bytes.readUInt32BE(tokensEnd + 12);
+  const names = bytes.readUInt8(namesAt);
+  const expiresAt = bytes.readUInt32BE(HEAD);
   const grant: { -readonly [F in keyof StoredGrant]?: StoredGrant[F] } = {
     grantId,
-    clientId: bytes.toString('utf8', tokensEnd + 19, clientEnd),
+    clientId: bytes.toString('utf8', clientAt + 2, clientEnd),
   };
-  if (names & SUBJECT) grant.subject = bytes.toString('utf8', clientEnd + 2, subjectEnd);
+  if (names & SUBJECT) grant.subject = bytes.toString('utf8', namesAt + 3, subjectEnd);
   if (names & APPLICATION) grant.applicationId = bytes.toString('utf8', subjectEnd + 2, applicationEnd);
   if (names & CONSENT) grant.consentId = bytes.toString('utf8', applicationEnd + 2, consentEnd);
-  grant.createdAt = bytes.readUInt32BE(tokensEnd + 8);
+  grant.createdAt = bytes.readUInt32BE(HEAD + 12);
   if (expiresAt !== NONE) grant.expiresAt = expiresAt;
   grant.retainUntil = bytes.readUInt32BE(1);
-  grant.data = bytes.subarray(consentEnd);
-  return {
-    grant: grant as StoredGrant,
-    revokedAt: bytes.readUInt32BE(9),
-    bytes,
-    refresh: [refreshAt, refreshEnd],
-    sender: [refreshEnd + 1, senderEnd],
-    retired: [retiredAt, retiredEnd],
-    ends: [retiredEnd + 1, endsEnd],
-    tokens: [endsEnd + 2, tokensEnd],
-  };
+  grant.data = bytes.subarray(consentEnd, end);
+  return { grant: grant as StoredGrant, revokedAt: bytes.readUInt32BE(9), bytes, endsAt, refreshAt: end };
 }
+
+/** Where the refresh token before the present one stands, after its length. */
+const retiredAt = ({ bytes, refreshAt }: GrantRecord) => refreshAt + 1 + bytes.readUInt8(refreshAt);
+
+const tokensAt = (record: GrantRecord) => {
+  const at = retiredAt(record);
+  return at + 4 + record.bytes.readUInt32BE(at);
+};
 
 /** Until when the pointers of a grant lead to it: those of now, those before, and since when. */
 export const pointersOf = ({ bytes }: GrantRecord) => ({
@@ -157,33 +185,34 @@ export const pointersOf = ({ bytes }: GrantRecord) => ({
 export const ownUntil = ({ bytes }: GrantRecord): number => bytes.readUInt32BE(25);
 
 /** When the present refresh token was issued. */
-export const issuedAtOf = ({ bytes, grant, refresh: [at, end] }: GrantRecord): number =>
-  at < end ? bytes.readUInt32BE(at + 8) : grant.createdAt;
+export const issuedAtOf = ({ bytes, grant, refreshAt: at }: GrantRecord): number =>
+  bytes.readUInt8(at) > 0 ? bytes.readUInt32BE(at + 9) : grant.createdAt;
 
 /** When the refresh token before the present one was replaced. */
-export const retiredAtOf = ({ bytes, grant, retired: [at, end] }: GrantRecord): number =>
-  at < end ? bytes.readUInt32BE(at + 24) : grant.createdAt;
+export function retiredAtOf(record: GrantRecord): number {
+  const at = retiredAt(record);
+  return record.bytes.readUInt32BE(at) > 0 ? record.bytes.readUInt32BE(at + 28) : record.grant.createdAt;
+}
 
 /** The present refresh token, if there is one. */
-export function refreshOf({
-  bytes,
-  refresh: [at, end],
-  sender: [from, to],
-}: GrantRecord): StoredRefreshToken | undefined {
-  if (at === end) return undefined;
-  const idleExpiresAt = present(bytes.readUInt32BE(at + 4));
+export function refreshOf({ bytes, refreshAt: at }: GrantRecord): StoredRefreshToken | undefined {
+  const length = bytes.readUInt8(at);
+  if (length === 0) return undefined;
+  const idleExpiresAt = present(bytes.readUInt32BE(at + 5));
+  const sender = bytes.subarray(HEAD + 17, HEAD + 17 + bytes.readUInt8(HEAD + 16));
   return {
-    digest: bytes.subarray(at + 13, end),
-    expiresAt: bytes.readUInt32BE(at),
+    digest: bytes.subarray(at + 14, at + 1 + length),
+    expiresAt: bytes.readUInt32BE(at + 1),
     ...(idleExpiresAt !== undefined && { idleExpiresAt }),
-    ...(from < to && { sender: bytes.subarray(from, to) }),
-    ...(bytes[at + 12] === 1 && { foreign: true }),
+    ...(sender.length > 0 && { sender }),
+    ...(bytes[at + 13] === 1 && { foreign: true }),
   };
 }
 
 /** When this access token ended together with all others that its grant had then. */
-function endOf({ bytes, ends: [at, end] }: GrantRecord, issuedAt: number): number | undefined {
-  for (let place = at; place < end; place += 4) {
+function endOf({ bytes, endsAt }: GrantRecord, issuedAt: number): number | undefined {
+  const end = endsAt + 1 + bytes.readUInt8(endsAt);
+  for (let place = endsAt + 1; place < end; place += 4) {
     const time = bytes.readUInt32BE(place);
     if (time >= issuedAt) return time;
   }
@@ -209,14 +238,16 @@ export function readAccess(bytes: Buffer, record: GrantRecord): AccessRecord {
 }
 
 /** The access tokens that stand in the record of a grant. */
-export function* tokensIn({ bytes, tokens: [at, end] }: GrantRecord): Generator<Buffer> {
-  for (let place = at; place < end; place += bytes.readUInt16BE(place)) {
+export function* tokensIn(record: GrantRecord): Generator<Buffer> {
+  const { bytes } = record;
+  for (let place = tokensAt(record); place < bytes.length; place += bytes.readUInt16BE(place)) {
     yield bytes.subarray(place, place + bytes.readUInt16BE(place));
   }
 }
 
-export function tokenIn({ bytes, tokens: [at, end] }: GrantRecord, digest: Digest): Buffer | undefined {
-  for (let place = at; place < end; place += bytes.readUInt16BE(place)) {
+export function tokenIn(record: GrantRecord, digest: Digest): Buffer | undefined {
+  const { bytes } = record;
+  for (let place = tokensAt(record); place < bytes.length; place += bytes.readUInt16BE(place)) {
     const start = place + 24;
     const stop = start + bytes.readUInt8(place + 23);
     if (stop - start === digest.length && bytes.compare(digest, 0, digest.length, start, stop) === 0) {

@@ -2,7 +2,7 @@ import { type Clock, seconds } from '../../domain/clock.ts';
 import { u32 } from './bytes.ts';
 import type { Argument, Connection, Reply } from './connection.ts';
 import { type Limits, leavesAt } from './limits.ts';
-import { type Script, touch } from './scripts.ts';
+import { type Script, touch } from './scripts/script.ts';
 
 /** What every store works with. */
 export interface Store {
