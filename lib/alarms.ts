@@ -20,6 +20,12 @@ export const alarms = {
   'purge-backlog': 'Records that are due have not been removed for too long.',
   'dead-letters': 'Something was given up and lies in a dead-letter queue.',
   'database-connections': 'Connections of a database run short.',
+  'cache-evictions': 'A cache removed keys that had not ended: live tokens, or revocations.',
+  'cache-memory': 'The memory of a cache runs short.',
+  'cache-throttled': 'ElastiCache Serverless puts off commands of a cache.',
+  'cache-processor': 'A node of a cache has little processor time left.',
+  'cache-replication': 'A replica of a cache is behind its primary.',
+  'cache-logins': 'Logins to a cache are refused.',
 } as const;
 
 export type AlarmName = keyof typeof alarms;
@@ -35,7 +41,7 @@ export interface Thresholds {
   readonly failures: number;
   /** p99 for three times 5 minutes; DynamoDB takes some 10 milliseconds, a database some more. Default: 250. */
   readonly lookupMs: number;
-  /** Of DynamoDB, in 5 minutes: a table on demand puts off a few whenever it grows. Default: 50. */
+  /** Of DynamoDB or ElastiCache Serverless, in 5 minutes: both put off a few whenever they grow. Default: 50. */
   readonly throttledRequests: number;
   /** Seconds since which the oldest record has been due. Default: an hour, or ten intervals of the purge if they are more. */
   readonly backlogSeconds?: number;
@@ -43,6 +49,14 @@ export interface Thresholds {
   readonly nativeBacklogSeconds: number;
   /** Milliseconds that RDS Proxy takes to hand out a connection, on average for 5 minutes. Default: 100. */
   readonly borrowMs: number;
+  /** Of the most that a cache may take, for 5 minutes of nodes. Default: 75, as AWS advises. */
+  readonly memoryPercent: number;
+  /** Of the one processor that a node runs commands on, for 5 minutes. Default: 80. */
+  readonly processorPercent: number;
+  /** For 5 minutes: what a replica has not got is lost with its primary, unless the cache is durable. Default: 5. */
+  readonly replicationLagSeconds: number;
+  /** In 5 minutes. Nobody logs in but functions, with a token made for that. Default: 5. */
+  readonly failedLogins: number;
 }
 
 export const defaultThresholds: Thresholds = {
@@ -54,6 +68,10 @@ export const defaultThresholds: Thresholds = {
   throttledRequests: 50,
   nativeBacklogSeconds: 7 * 86_400,
   borrowMs: 100,
+  memoryPercent: 75,
+  processorPercent: 80,
+  replicationLagSeconds: 5,
+  failedLogins: 5,
 };
 
 /** When an alarm goes off. */

@@ -1,6 +1,5 @@
 import type { Configuration, StoreSettings } from '../functions/config/configuration.ts';
 import { type Fault, pathText, when } from '../functions/config/faults.ts';
-import { type FunctionName, functionNames, useOf } from '../functions/config/functions.ts';
 import { isLocal } from '../functions/config/location.ts';
 import type { UsedConnection } from '../functions/config/places.ts';
 import { storeSections } from '../functions/config/rules.ts';
@@ -14,6 +13,7 @@ import {
   type Replicas,
 } from './dynamodb-table.ts';
 import type { Engineer } from './engine-deployment.ts';
+import { sharingWarnings } from './sharing.ts';
 
 // How the cache engine `dynamodb` is deployed: a table that is created, or one that is there.
 
@@ -34,7 +34,7 @@ export const dynamodb: Engineer<DynamodbCache, DynamodbOptions, keyof DynamodbFa
     isInNetwork: false,
     service: 'dynamodb',
     faults: () => faults(used, replicas),
-    warnings: () => [...purgeWarnings(used, configuration), ...sharingWarnings(used, configuration)],
+    warnings: () => [...purgeWarnings(used, configuration), ...sharingWarnings(used, { configuration }, 'table')],
     facts: dynamodbFacts,
     ...(tableName === undefined && {
       create(scope, id, { network: _, ...kept }) {
@@ -94,24 +94,3 @@ const purgeWarnings = (
             : [],
         ),
       );
-
-/** Functions that only look tokens up and yet write artifacts, such as the `jti` of an assertion. */
-const writingLookups = (configuration: Configuration): FunctionName[] =>
-  functionNames.filter((name) => {
-    const { accessTokenStores, artifactStores } = useOf(name, configuration);
-    return accessTokenStores === 'read' && artifactStores === 'write';
-  });
-
-function sharingWarnings({ section, name, kinds }: UsedConnection, configuration: Configuration): Warning[] {
-  const functions = writingLookups(configuration);
-  return functions.length > 0 && kinds.includes('artifactStores') && kinds.includes('accessTokenStores')
-    ? [
-        {
-          path: pathText([section, name]),
-          text:
-            `functions that should only read tokens write artifacts to their table: ${functions.join(', ')}; ` +
-            'give the artifacts a cache of their own',
-        },
-      ]
-    : [];
-}

@@ -4,11 +4,12 @@ import type { DatabaseServer } from './database-server.ts';
 import { type DynamodbOptions, dynamodb } from './dynamodb.ts';
 import type { Engineer } from './engine-deployment.ts';
 import { type PostgresqlOptions, postgresql } from './postgresql.ts';
+import { type ValkeyOptions, valkey } from './valkey.ts';
 
 // The engines that can be deployed, each in a file of its own.
 
 /** What may be said of what is created, beside the configuration. */
-export interface EngineOptions extends DynamodbOptions, PostgresqlOptions {}
+export interface EngineOptions extends DynamodbOptions, PostgresqlOptions, ValkeyOptions {}
 
 type SettingsOf<E extends Engine> = E extends CacheEngine
   ? Extract<Configuration['caches'][string], { engine: E }>
@@ -19,4 +20,5 @@ type SettingsOf<E extends Engine> = E extends CacheEngine
 export const engines: { readonly [E in Engine]?: Engineer<SettingsOf<E>, EngineOptions> } = {
   dynamodb,
   postgresql,
+  valkey,
 };

@@ -3,6 +3,7 @@ export type { ConfigurationInput } from '../functions/config/configuration.ts';
 export type { StoreAccess, StoreUse } from '../functions/config/functions.ts';
 export { watchedCluster, watchedProxy } from './database-server.ts';
 export { watchedTable } from './dynamodb-table.ts';
+export { watchedCacheNodes, watchedServerlessCache } from './elasticache-metrics.ts';
 export type { KeyGenerations } from './keyring.ts';
 export { Monitoring, type MonitoringProps } from './monitoring.ts';
 export { OAuthAuthorizer, type OAuthAuthorizerProps } from './oauth-authorizer.ts';

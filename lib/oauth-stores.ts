@@ -21,15 +21,15 @@ import { functionNetwork, networkFacts, PrivateNetwork, type PrivateNetworkProps
 import { Facts, publishedFacts } from './parameters.ts';
 import type { IOAuthStores } from './stores.ts';
 
-/** The stores of a deployment, wherever they were created. */
-export interface OAuthStoresLocation {
+/** The stores of a deployment, wherever they were created: what is said of them there is said in the same way elsewhere. */
+export interface OAuthStoresLocation extends EngineOptions {
   /** Path of oauth-stores.json, or what stands in it. */
   readonly configuration: string | ConfigurationInput;
   /** The deployment’s name: its parameters of SSM are named for it. Default: oauth2-stores. */
   readonly name?: string;
 }
 
-export interface OAuthStoresProps extends OAuthStoresLocation, EngineOptions {
+export interface OAuthStoresProps extends OAuthStoresLocation {
   /**
    * The generations of the data key, and the one in use. Default: generation 0.
    *
@@ -73,6 +73,7 @@ export class OAuthStores extends ConnectedStores {
     const { text, configuration, warnings } = read(props.configuration);
     super(scope, id, { configuration, text });
     const {
+      configuration: _,
       name = DEFAULT_NAME,
       keys = { generations: [0], current: 0 },
       encryptionKey,
@@ -125,10 +126,11 @@ class PublishedStores extends ConnectedStores {
   protected readonly connected: readonly Connected[];
   protected readonly keyring: () => KeyringFacts;
 
-  constructor(scope: Construct, id: string, { configuration: given, name = DEFAULT_NAME }: OAuthStoresLocation) {
+  constructor(scope: Construct, id: string, location: OAuthStoresLocation) {
+    const { configuration: given, name = DEFAULT_NAME, ...options } = location;
     const { text, configuration } = read(given);
     super(scope, id, { configuration, text });
-    const used = deployableConnections(configuration, { name });
+    const used = deployableConnections(configuration, { ...options, name });
     const published = <Name extends string>(path: string, names: readonly Name[]) => publishedFacts(this, path, names);
     this.keyring = once(() => published(parameterName(name, ...KEYRING), keyringFacts));
     this.connected = connect(this, used, {

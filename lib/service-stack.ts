@@ -39,7 +39,7 @@ export class ServiceStack extends Stack {
       description: `API, authorizer and purge of ${name}`,
       ...options,
     });
-    this.stores = OAuthStores.fromName(this, 'Stores', { configuration, name });
+    this.stores = OAuthStores.fromName(this, 'Stores', { ...options, configuration, name });
     const common = {
       stores: this.stores,
       ...(storeNames && { storeNames }),

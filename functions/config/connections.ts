@@ -130,6 +130,14 @@ const valkeyCache = v.pipe(
     password: v.exactOptional(password),
     tls: v.exactOptional(tls),
     securityGroup: v.exactOptional(securityGroup),
+    cacheName: v.exactOptional(
+      text(
+        'The name of a cache in Amazon ElastiCache (of a replication group, its id): what a token of IAM is for.',
+        /^[a-z][a-z0-9-]{0,39}$/,
+        'up to 40 lower-case letters, digits and -, beginning with a letter',
+      ),
+    ),
+    serverless: v.optional(flag('Whether that is a cache of ElastiCache Serverless.'), false),
     timeToLiveSeconds,
     timeToIdleSeconds,
     maxMemoryMegabytes: v.exactOptional(

@@ -72,7 +72,7 @@ describe('the settings', () => {
       caches: {
         m: { engine: 'memory', evictionPolicy: 'LRU', eternal: false },
         d: { engine: 'dynamodb', nativeTimeToLive: true },
-        v: { engine: 'valkey', cluster: false, evictionPolicy: 'noeviction', tls: true },
+        v: { engine: 'valkey', cluster: false, serverless: false, evictionPolicy: 'noeviction', tls: true },
       },
       databases: {
         e: { engine: 'postgresql', embedded: true },

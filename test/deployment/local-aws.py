@@ -42,10 +42,12 @@ def stub(resource_type, attributes=lambda props: {}):
 CLUSTER_NAME = "cluster.local-aws.test"
 PROXY_NAME = f"local.proxy-local.{REGION}.rds.amazonaws.com"
 PROXY = "prx-0123456789abcdef0"
+CACHE_NAME = f"local-cache.serverless.{REGION}.cache.amazonaws.com"
 
 stub("AWS::EC2::FlowLog")
 stub("AWS::EC2::SecurityGroupEgress")
 stub("AWS::EC2::SecurityGroupIngress")
+stub("AWS::ElastiCache::ServerlessCache", lambda props: {"Endpoint.Address": CACHE_NAME, "Endpoint.Port": "6379"})
 stub("AWS::Logs::QueryDefinition", lambda props: {"QueryDefinitionId": "00000000-0000-0000-0000-000000000000"})
 stub("AWS::RDS::DBProxyTargetGroup")
 stub(

@@ -20,6 +20,8 @@ const deployed = [
   'AWS::EC2::SubnetRouteTableAssociation',
   'AWS::EC2::VPC',
   'AWS::EC2::VPCEndpoint',
+  'AWS::ElastiCache::User',
+  'AWS::ElastiCache::UserGroup',
   'AWS::Events::Rule',
   'AWS::IAM::Policy',
   'AWS::IAM::Role',
@@ -47,7 +49,7 @@ const recorded = readFileSync(new URL('local-aws.py', import.meta.url), 'utf8').
 
 describe('the local AWS', () => {
   it('knows every type of resource that is deployed to it, and of no other is anything said', () => {
-    const found = ['dynamodb', 'aurora-postgresql'].flatMap((example) => {
+    const found = ['dynamodb', 'aurora-postgresql', 'elasticache'].flatMap((example) => {
       const app = new App();
       const configuration = new URL(`../../examples/${example}/oauth-stores.json`, import.meta.url).pathname;
       const stacks = [

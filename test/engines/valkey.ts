@@ -170,7 +170,7 @@ const start = async (version: string): Promise<Server> => {
 export const valkey: Engine = {
   name: 'valkey',
   versions: [SINGLE, CLUSTER],
-  tests: ['test/stores/valkey-settings.test.ts'],
+  tests: ['test/stores/valkey-settings.test.ts', 'test/stores/valkey-users.test.ts'],
   start,
   attach: async (url) => ({ version: 'by URL', env: { VALKEY_URL: url }, stop: async () => {} }),
 };

@@ -38,7 +38,7 @@ const created =
   'accepted: nothing: the deployment creates this database, with IAM; or host, of a database that is there';
 const passwords = 'accepted: {"iam": true} or {"secretArn": "arn:aws:secretsmanager:…"}';
 const nothingYet =
-  'accepted: nothing in this version; keep these stores in a cache (dynamodb) or a database (postgresql)';
+  'accepted: nothing in this version; keep these stores in a cache (dynamodb or valkey) or a database (postgresql)';
 
 describe('a deployment is refused for', () => {
   it.each<[string, Document, Partial<DeploymentSettings>, string[]]>([
@@ -46,13 +46,7 @@ describe('a deployment is refused for', () => {
       'a cache in memory',
       inCache({ engine: 'memory' }),
       {},
-      ['caches["c"].engine: found memory, which ends with each instance of a function; accepted: dynamodb'],
-    ],
-    [
-      'a cache that this version cannot deploy',
-      inCache({ engine: 'valkey', hosts: ['cache.internal'] }),
-      {},
-      ['caches["c"].engine: found valkey; accepted: dynamodb'],
+      ['caches["c"].engine: found memory, which ends with each instance of a function; accepted: dynamodb or valkey'],
     ],
     [
       'an embedded database',
@@ -189,7 +183,7 @@ describe('a deployment is refused for', () => {
   it('the example, all that is wrong with it at once', () => {
     const known = 'found the secret of an example, which everybody knows; accepted: the digest of a secret of your own';
     expect(faultsOf(JSON.parse(exampleText))).toEqual([
-      'caches["OAuth AuthZ Code Cache"].engine: found memory, which ends with each instance of a function; accepted: dynamodb',
+      'caches["OAuth AuthZ Code Cache"].engine: found memory, which ends with each instance of a function; accepted: dynamodb or valkey',
       'databases["oauth_db"].embedded: found true: files that end with each instance of a function; accepted: false, or nothing',
       'localDeployment.exampleData: found true; accepted: false, with clients and users of your own: the secrets of the examples are known to everybody',
       `clients["example-app"].secretDigests[0]: ${known}`,

@@ -15,6 +15,7 @@ import { placesOf } from '../../functions/config/places.ts';
 import { alarms } from '../../lib/alarms.ts';
 import { watchedCluster, watchedProxy } from '../../lib/database-server.ts';
 import { watchedTable } from '../../lib/dynamodb-table.ts';
+import { watchedCacheNodes, watchedServerlessCache } from '../../lib/elasticache-metrics.ts';
 import { logQueries } from '../../lib/log-queries.ts';
 import { Monitoring } from '../../lib/monitoring.ts';
 import { oneOfEach } from './fake-stores.ts';
@@ -41,7 +42,13 @@ const monitoring = new Monitoring(stack, 'Monitoring', {
   purge: { runs: [{ intervalSeconds: 90, function: purge }], deadLetters: queue('PurgeDead') },
   apis: { store: new HttpApi(stack, 'Api') },
   deadLetters: { events: queue('Dead') },
-  servers: { table: watchedTable('tokens'), proxy: watchedProxy('p'), cluster: watchedCluster('c', 100) },
+  servers: {
+    table: watchedTable('tokens'),
+    proxy: watchedProxy('p'),
+    cluster: watchedCluster('c', 100),
+    serverless: watchedServerlessCache('s', 2),
+    nodes: watchedCacheNodes('n', {}),
+  },
   logs: { functions: [new LogGroup(stack, 'Logs')], access: [new LogGroup(stack, 'Access')] },
 });
 
