@@ -39,8 +39,8 @@ program
   .description('make a secret for a client, and the digest that the configuration has of it')
   .action(clientSecret);
 
-command('schema', 'print the scripts that make the tables of a database, or apply those that are missing')
-  .argument('<name>', 'a database, or a store that is kept in one')
+command('schema', 'print the scripts that make the tables of a database or a keyspace, or apply those that are missing')
+  .argument('<name>', 'a database, a cluster of Cassandra, or a store that is kept in one')
   .option('--apply', 'apply them: all to a new database, and to an older one its upgrades')
   .option('--roles', 'also those that make the users of the database, by a user who may make roles')
   .option('--from <version>', 'print the upgrades from this version of oauth-server', whole(1, 1000))

@@ -67,18 +67,19 @@ export async function valkeySettings(
   };
 }
 
-/** How a configured cluster of Cassandra is reached by one of its stores, whose consistencies are its own. */
+/** How a configured cluster of Cassandra is reached; by one of its stores at consistencies of its own. */
 export async function cassandraSettings(
   { hosts, localDataCenter, keyspace, user, password, tls }: Extract<Cluster, { engine: 'cassandra' }>,
-  { readConsistency, writeConsistency }: Extract<StoreSettings, { storeIn: 'cassandra' }>,
+  levels: Pick<CassandraSettings, 'readConsistency' | 'writeConsistency'>,
   options: OpenOptions,
 ): Promise<CassandraSettings> {
+  const { readConsistency, writeConsistency } = levels;
   return {
     hosts,
     localDataCenter,
     keyspace,
-    readConsistency,
-    writeConsistency,
+    ...(readConsistency && { readConsistency }),
+    ...(writeConsistency && { writeConsistency }),
     tls: await certificates(tls),
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password: passwordWithoutIam(password, options) }),
@@ -88,10 +89,11 @@ export async function cassandraSettings(
 /** How Amazon Keyspaces is reached by one of its stores. */
 export function keyspacesSettings(
   { keyspace, region = process.env.AWS_REGION }: Extract<Cluster, { engine: 'keyspaces' }>,
-  { readConsistency }: Extract<StoreSettings, { storeIn: 'cassandra' }>,
+  { readConsistency }: Partial<Pick<Extract<StoreSettings, { storeIn: 'cassandra' }>, 'readConsistency'>>,
 ): KeyspacesSettings {
   if (!region) throw new InputError('the Region of Keyspaces', 'missing', '`region`, or AWS_REGION in the environment');
-  return { keyspace, region, readConsistency: readConsistency as NonNullable<KeyspacesSettings['readConsistency']> };
+  const level = readConsistency as KeyspacesSettings['readConsistency'];
+  return { keyspace, region, ...(level && { readConsistency: level }) };
 }
 
 /** IAM has tokens of its own for each service; this version makes those of databases. */

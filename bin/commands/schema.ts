@@ -4,6 +4,7 @@ import { postgresqlSettings } from '../../functions/connection-settings.ts';
 import { systemClock } from '../../functions/domain/clock.ts';
 import { createEngine } from '../../functions/stores/postgresql.ts';
 import { packagedScripts, scriptsFrom } from '../../functions/stores/sql-schema.ts';
+import { applyKeyspace, type Keyspace, printedSchema } from './cassandra.ts';
 import { checkAddress, connectionNamed, dataDirectory } from './connections.ts';
 import { schemaOf, serverSettings } from './databases.ts';
 import { withEmbedded } from './stores.ts';
@@ -17,12 +18,14 @@ export interface SchemaOptions {
 }
 
 /**
- * Prints the scripts that make the tables of a database or upgrade them, or applies what is missing: any number of times.
+ * Prints the scripts that make the tables of a database or a keyspace, or upgrade them, or applies what is missing: any number of times.
  */
 export async function schema(configuration: Configuration, name: string, options: SchemaOptions): Promise<void> {
   const { apply = false, roles = false, from } = options;
   const connection = connectionNamed(configuration, name);
   const { engine, database } = connection;
+  const cluster = connection.section === 'cassandra' && configuration.cassandra[connection.name];
+  if (cluster) return keyspaceSchema(connection.name, cluster, options);
   const open = database && schemaOf[database.engine];
   if (!open) {
     throw new Error(
@@ -50,4 +53,18 @@ export async function schema(configuration: Configuration, name: string, options
     await (await createEngine(settings, systemClock)).close();
   });
   console.log(`the schema is applied to "${connection.name}"`);
+}
+
+async function keyspaceSchema(name: string, cluster: Keyspace, { apply, roles, from }: SchemaOptions): Promise<void> {
+  if (roles || from !== undefined) {
+    throw new Error(
+      `"${name}" is a keyspace: --roles and --from are for databases; what is missing there is found out`,
+    );
+  }
+  if (!apply) {
+    process.stdout.write(await printedSchema(cluster));
+    return;
+  }
+  await applyKeyspace(cluster);
+  console.log(`the schema is applied to "${name}"`);
 }

@@ -1,6 +1,7 @@
 import type { Configuration } from '../../functions/config/configuration.ts';
 import { postgresqlSettings } from '../../functions/connection-settings.ts';
 import type { Component, Diagnosis } from '../../functions/stores/sql-diagnosis.ts';
+import { diagnoseKeyspace, type KeptStore } from './cassandra.ts';
 import { allConnections, type Connection, checkAddress, connectionNamed, dataDirectory } from './connections.ts';
 import { diagnosticsOf, serverSettings } from './databases.ts';
 import { explain } from './failure.ts';
@@ -36,7 +37,11 @@ async function diagnosisOf(configuration: Configuration, connection: Connection)
     const { diagnose } = await import('../../functions/stores/dynamodb/diagnosis.ts');
     return diagnose({ ...settings, tableName });
   }
-  if (engine === 'valkey' || engine === 'cassandra' || engine === 'keyspaces') {
+  const cluster = connection.section === 'cassandra' && configuration.cassandra[name];
+  if (cluster) {
+    return diagnoseKeyspace(cluster, componentsOn(configuration, connection), storesIn(configuration, connection));
+  }
+  if (engine === 'valkey') {
     const [store] = chooseStores(configuration).filter((each) => isOn(connection, each));
     if (!store) return { fault: 'no store uses it, so there is nothing to ask it' };
     await withStores(configuration, connection, [store], (stores) => ask(stores, store.kind, store.name));
@@ -69,3 +74,11 @@ function componentsOn(configuration: Configuration, connection: Connection): Com
 
 const isOn = ({ section, name }: Connection, { connection }: ChosenStore) =>
   connection.section === section && connection.name === name;
+
+/** The stores that are kept in a keyspace. */
+const storesIn = (configuration: Configuration, connection: Connection): KeptStore[] =>
+  chooseStores(configuration).flatMap(({ name, settings, connection: { section, name: kept } }) =>
+    section === connection.section && kept === connection.name && settings.storeIn === 'cassandra'
+      ? [{ name, settings }]
+      : [],
+  );

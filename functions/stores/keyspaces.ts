@@ -39,11 +39,12 @@ export const KEYSPACES: Omit<ClusterSettings, 'options'> = {
 /** Opens the four stores over a keyspace whose tables are there already. A service that is away is noticed by the first call. */
 export function createEngine(settings: KeyspacesSettings, clock: Clock): Engine {
   const { readConsistency = 'LOCAL_QUORUM' } = settings;
-  const cluster = createCluster({ ...KEYSPACES, options: () => optionsOf(settings, clock) }, clock);
+  const cluster = createCluster({ ...KEYSPACES, options: () => clientOptions(settings, clock) }, clock);
   return engineOver(cluster, { read: readConsistency, write: 'LOCAL_QUORUM' }, clock);
 }
 
-function optionsOf(settings: KeyspacesSettings, clock: Clock): ClientOptions {
+/** How the driver reaches the service. */
+export function clientOptions(settings: KeyspacesSettings, clock: Clock): ClientOptions {
   const { keyspace, region, endpoint = `cassandra.${region}.amazonaws.com`, trustedCertificates: ca } = settings;
   const { credentials = fromEnvironment, connectTimeoutMs = 2000, requestTimeoutMs = 5000 } = settings;
   const [host = '', port = PORT] = endpoint.split(':');

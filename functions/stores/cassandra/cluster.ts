@@ -41,7 +41,8 @@ export interface ClusterSettings {
   readonly decisiveness: Decisiveness;
 }
 
-const consistencyOf = (level: Level): number => {
+/** The number that the protocol has for a level. */
+export const consistencyOf = (level: Level): number => {
   const name = level.toLowerCase().replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
   return types.consistencies[name as keyof typeof types.consistencies];
 };
