@@ -50,8 +50,15 @@ function tableOf(statement: string): CassandraTable {
 }
 
 /** What stands between the commas, but for those within brackets. */
-const partsOf = (text: string): string[] =>
-  text.split(/,(?![^(<]*[>)])/).map((part) => part.trim().replace(/\s+/g, ' '));
+function partsOf(text: string): string[] {
+  let depth = 0;
+  const ends = [...text].flatMap((character, index) => {
+    depth += '(<'.includes(character) ? 1 : ')>'.includes(character) ? -1 : 0;
+    return character === ',' && depth === 0 ? [index] : [];
+  });
+  const starts = [0, ...ends.map((end) => end + 1)];
+  return starts.map((start, index) => text.slice(start, ends[index]).trim().replace(/\s+/g, ' '));
+}
 
 /** The columns of one kind. */
 export const columnsOf = ({ columns }: CassandraTable, kind: ColumnKind): CassandraColumn[] =>

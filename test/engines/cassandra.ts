@@ -53,11 +53,13 @@ interface Place {
   readonly ports: Ports;
   /** Where on the ring of tokens the node stands. */
   readonly token: bigint;
+  /** Further lines of its settings. */
+  readonly settings: string;
 }
 
 // Small, with every time-out long enough for a busy machine. Paxos v2 is what the vendor recommends for conditional writes;
 // its state is repaired by no one here, and no test lives that long.
-const settingsOf = ({ folder, address, seeds, ports, token }: Place) => `cluster_name: tests
+const settingsOf = ({ folder, address, seeds, ports, token, settings }: Place) => `cluster_name: tests
 num_tokens: 1
 initial_token: ${token}
 auto_bootstrap: false
@@ -91,7 +93,7 @@ concurrent_writes: 8
 concurrent_counter_writes: 4
 concurrent_compactors: 1
 disk_optimization_strategy: ssd
-`;
+${settings}`;
 
 const LOG = `<configuration>
   <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender"><encoder><pattern>%-5level %date{ISO8601} %F:%L - %msg%n</pattern></encoder></appender>
@@ -166,6 +168,7 @@ const startNode = async (place: Place): Promise<Node> => {
 /** Starts so many nodes on 127.0.0.1, 127.0.0.2 and so on, with nothing in them; each can be stopped by itself. */
 export const startNodes = async (
   count: number,
+  settings = '',
 ): Promise<{ readonly nodes: readonly Node[]; readonly port: number }> => {
   const ports = { cql: await findFreePort(), storage: await findFreePort() };
   const addresses = Array.from({ length: count }, (_, index) => `127.0.0.${index + 1}`);
@@ -175,7 +178,7 @@ export const startNodes = async (
       const folder = await createScratchFolder('cassandra');
       const token = -(2n ** 63n) + (BigInt(index) * 2n ** 64n) / BigInt(count);
       try {
-        const node = await startNode({ folder: folder.path, address, seeds: addresses.join(), ports, token });
+        const node = await startNode({ folder: folder.path, address, seeds: addresses.join(), ports, token, settings });
         return { ...node, stop: () => node.stop().then(folder.remove) };
       } catch (error) {
         await folder.remove();
@@ -199,7 +202,12 @@ const startCassandra = async (version: string): Promise<Server & { readonly url:
 export const cassandra: Engine = {
   name: 'cassandra',
   versions: [VERSION],
-  tests: ['test/stores/cassandra-settings.test.ts', 'test/stores/keyspaces.test.ts'],
+  tests: [
+    'test/stores/cassandra-settings.test.ts',
+    'test/stores/cassandra-tables.test.ts',
+    'test/stores/keyspaces.test.ts',
+    'test/commands/test-connection-cassandra.test.ts',
+  ],
   start: startCassandra,
   attach: async (url) => ({ version: 'by URL', env: { CASSANDRA_URL: url }, stop: async () => {} }),
 };
