@@ -9,6 +9,7 @@ import { loginFaults, vpcFaults } from './database-server.ts';
 import {
   type ElasticacheSettings,
   ElasticacheValkey,
+  type ElasticacheValkeyFacts,
   elasticacheValkeyConnection,
   elasticacheValkeyFacts,
 } from './elasticache-valkey.ts';
@@ -28,7 +29,7 @@ export interface ValkeyOptions {
 type Deployment = ValkeyOptions & DeploymentContext;
 type Used = UsedConnection<ValkeyCache>;
 
-export const valkey: Engineer<ValkeyCache, ValkeyOptions> = (used, deployment) => {
+export const valkey: Engineer<ValkeyCache, ValkeyOptions, keyof ElasticacheValkeyFacts> = (used, deployment) => {
   const { settings } = used;
   const { elasticache = {} } = deployment;
   const { evictionPolicy, timeToIdleSeconds } = settings;
@@ -65,13 +66,7 @@ export const valkey: Engineer<ValkeyCache, ValkeyOptions> = (used, deployment) =
     create: (scope, id, { network, ...kept }) =>
       new ElasticacheValkey(scope, id, { ...elasticache, ...limits, ...kept, network: network(), evictionPolicy })
         .facts,
-    connect: (scope, facts, network) =>
-      elasticacheValkeyConnection(
-        scope,
-        limits,
-        facts as Record<(typeof elasticacheValkeyFacts)[number], string>,
-        network,
-      ),
+    connect: (scope, facts, network) => elasticacheValkeyConnection(scope, limits, facts, network),
   };
 };
 
@@ -81,6 +76,9 @@ const MOST_GIGABYTES = 5000;
 
 /** https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Durability.Limitations.html */
 const DURABLE = /^cache\.([rm][678]g|c[78]gn)\./;
+
+/** What look-ups leave in a cache in front of a store may be lost, evicted and written by all. */
+const holdsNoStore = ({ kinds }: Used): boolean => kinds.length === 0;
 
 const pathOf = ({ section, name }: Used) => [section, name];
 
@@ -184,7 +182,7 @@ function publicWarnings(used: Used): Warning[] {
 /** What is acknowledged before it stands in a second Availability Zone. */
 function lossWarnings(used: Used, { elasticache }: Deployment): Warning[] {
   const durability = elasticache?.nodes ? (elasticache.nodes.durability ?? 'sync') : 'serverless';
-  if (durability === 'sync') return [];
+  if (durability === 'sync' || holdsNoStore(used)) return [];
   const lost = {
     serverless:
       'ElastiCache Serverless acknowledges a write before its replicas have it: when a node fails, the last ones',
@@ -202,7 +200,7 @@ function lossWarnings(used: Used, { elasticache }: Deployment): Warning[] {
 
 /** Every key has an end, so those that it evicts are live tokens and revocations: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Scaling.html */
 const evictionWarnings = (used: Used, { elasticache }: Deployment): Warning[] =>
-  elasticache?.nodes || used.settings.maxMemoryMegabytes === undefined
+  elasticache?.nodes || used.settings.maxMemoryMegabytes === undefined || holdsNoStore(used)
     ? []
     : [
         {
@@ -212,7 +210,7 @@ const evictionWarnings = (used: Used, { elasticache }: Deployment): Warning[] =>
       ];
 
 const idleWarnings = (used: Used): Warning[] =>
-  used.settings.timeToIdleSeconds === undefined
+  used.settings.timeToIdleSeconds === undefined || holdsNoStore(used)
     ? []
     : [
         {

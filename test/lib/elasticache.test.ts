@@ -470,6 +470,15 @@ describe('a warning is given for', () => {
     ]);
   });
 
+  it('none of these where look-ups alone go through the cache', () => {
+    const { configuration } = parseConfiguration({
+      accessTokenStores: { tokens: { storeIn: 'database', database: 'd', lookupCache: { cache: 'c' } } },
+      databases: { d: { engine: 'postgresql' } },
+      caches: { c: { engine: 'valkey', maxMemoryMegabytes: 1024, timeToIdleSeconds: 60 } },
+    });
+    expect(deploymentWarnings(configuration)).toEqual([]);
+  });
+
   it('a cache that functions reach over the internet', () => {
     expect(warningsOf({ hosts: ['a.example'] })).toEqual([
       'caches["c"]: functions reach it over the internet, if at all; give its securityGroup, and its VPC beside the ' +
