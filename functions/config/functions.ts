@@ -64,7 +64,12 @@ export function useOf(
 }
 
 /** What CloudFormation calls while a deployment is made: keys, and the schema of a database. */
-export const provisioningFunctions = ['create-keys', 'apply-schema'] as const;
+export const provisioningFunctions = [
+  'create-keys',
+  'apply-schema',
+  'apply-cassandra-schema',
+  'apply-keyspaces-schema',
+] as const;
 export type ProvisioningFunction = (typeof provisioningFunctions)[number];
 
 /** Every function that is bundled. */

@@ -207,6 +207,7 @@ export const cassandra: Engine = {
     'test/stores/cassandra-tables.test.ts',
     'test/stores/keyspaces.test.ts',
     'test/commands/test-connection-cassandra.test.ts',
+    'test/handlers/apply-cassandra-schema.test.ts',
   ],
   start: startCassandra,
   attach: async (url) => ({ version: 'by URL', env: { CASSANDRA_URL: url }, stop: async () => {} }),
