@@ -51,6 +51,10 @@ const CODES: Record<string, StoreErrorCode> = {
   '57': 'unavailable', // admin_shutdown, crash_shutdown, cannot_connect_now
 };
 
+/** Whether the server refused a statement and goes on with the next one; else its connection is of no more use. */
+export const isRefusal = (error: unknown): boolean =>
+  /^(?!08|57P)[0-9A-Z]{5}$/.test(String((error as { code?: unknown }).code));
+
 export function storeError(cause: unknown): StoreError {
   if (cause instanceof StoreError) return cause;
   const { code = '', message = '' } = cause as { code?: string; message?: string };

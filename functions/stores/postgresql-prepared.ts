@@ -25,7 +25,7 @@ interface Connection {
 /** What pg's client calls. */
 interface Execution extends QueryConfig {
   /** Set by pg. */
-  callback?: (error: Error | null, result?: { rows: Row[] }) => void;
+  callback?: (error: Error | null | undefined, result?: { rows: Row[] }) => void;
   submit(connection: Connection): void;
   handleRowDescription(message: { fields: { name: string; dataTypeID: number }[] }): void;
   handleDataRow(message: { fields: (string | null)[] }): void;
@@ -35,11 +35,23 @@ interface Execution extends QueryConfig {
 }
 
 /**
- * A statement with its values, for `query` of pg's pool or client, which use what has a `submit` in place of a query of
- * their own. Theirs has the columns described with every answer and builds what reads them anew, a quarter of the CPU of
- * a lookup here and in the server.
+ * Sends a statement with its values and gives its rows. pg's client uses what has a `submit` in place of a query of its own,
+ * which has the columns described with every answer and builds what reads them anew, a quarter of the CPU of a lookup here
+ * and in the server.
  */
-export function execution(statement: Prepared, values: unknown[], parserOf: (type: number) => Parser): QueryConfig {
+export const execute = (
+  client: { query(query: QueryConfig, done: Execution['callback']): void },
+  statement: Prepared,
+  values: unknown[],
+  parserOf: (type: number) => Parser,
+): Promise<Row[]> =>
+  new Promise((resolve, reject) => {
+    client.query(execution(statement, values, parserOf), (error, result) =>
+      error ? reject(error) : resolve(result?.rows ?? []),
+    );
+  });
+
+function execution(statement: Prepared, values: unknown[], parserOf: (type: number) => Parser): QueryConfig {
   const { name, text } = statement;
   const rows: Row[] = [];
   const query: Execution = {

@@ -1,10 +1,11 @@
 import type { Clock } from '../domain/clock.ts';
 import type { Engine } from '../domain/ports.ts';
-import { connectionOf, type PostgresqlSettings, storeError } from './postgresql-connection.ts';
-import { execution, type Prepared } from './postgresql-prepared.ts';
+import { connectionOf, isRefusal, type PostgresqlSettings, storeError } from './postgresql-connection.ts';
+import { execute, type Prepared } from './postgresql-prepared.ts';
 import * as statements from './postgresql-statements.ts';
 import { createSqlEngine } from './sql.ts';
 import type { Row, Run } from './sql-dialect.ts';
+import { createPool } from './sql-pool.ts';
 
 // PostgreSQL 13 or newer, Aurora PostgreSQL, and PGlite, the embedded one. Default isolation (READ COMMITTED); a
 // statement is a transaction of its own, so nothing is ever left open. Acknowledged is durable as far as
@@ -40,21 +41,37 @@ const INT8 = 20;
 
 async function server(settings: PostgresqlSettings): Promise<Driver> {
   const { default: pg } = await import('pg');
-  const { maxActive = 8, idleEvictionMs = 10_000, statementTimeoutMs = 10_000 } = settings.pool ?? {};
-  const pool = new pg.Pool({
-    ...(await connectionOf(settings)),
-    max: maxActive,
-    idleTimeoutMillis: idleEvictionMs,
-    query_timeout: statementTimeoutMs,
-    keepAlive: true,
-    allowExitOnIdle: true,
-  });
+  const connection = await connectionOf(settings);
+  const query_timeout = settings.pool?.statementTimeoutMs ?? 10_000;
+  const broken = new WeakSet<object>();
+  const pool = createPool(
+    {
+      async open() {
+        const client = new pg.Client({ ...connection, query_timeout, keepAlive: true });
+        // The query under way fails with the same.
+        client.on('error', () => broken.add(client)).on('end', () => broken.add(client));
+        await client.connect();
+        return client;
+      },
+      isBroken: (client) => broken.has(client),
+      // An empty query is answered without being planned.
+      validate: (client) => client.query(settings.validationQuery ?? ''),
+      close: (client) => client.end().catch(() => {}),
+    },
+    settings.pool,
+  );
   const parserOf = (type: number) => (type === INT8 ? Number : pg.types.getTypeParser(type, 'text'));
-  // A connection that breaks while idle is dropped and replaced; whoever needs one gets the error of connecting.
-  pool.on('error', () => {});
   return {
-    query: async (statement, values) => (await pool.query<Row>(execution(statement, values, parserOf))).rows,
-    close: () => pool.end(),
+    query: (statement, values) =>
+      pool.use(async (client) => {
+        try {
+          return await execute(client, statement, values, parserOf);
+        } catch (error) {
+          if (!isRefusal(error)) broken.add(client);
+          throw error;
+        }
+      }),
+    close: pool.close,
   };
 }
 

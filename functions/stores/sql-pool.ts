@@ -41,7 +41,8 @@ const VALIDATION_MS = 2000;
  * A broken one is replaced, and no call sees it: before a call is sent over a connection that was unused for a while, the server is
  * asked for an answer. What breaks under a call is that call's error, since it may have been carried out.
  *
- * @throws {StoreError} `throttled`: all connections stayed in use for `maxWaitMs`; what opening a connection throws
+ * @throws {StoreError} `throttled`: all connections stayed in use for `maxWaitMs`; `unavailable`: or were still being opened; what
+ *   opening a connection throws
  */
 export function createPool<Connection>(
   connections: Connections<Connection>,
@@ -60,7 +61,9 @@ export function createPool<Connection>(
   const waiting: Waiter<Connection>[] = [];
   const closing = new Set<Promise<void>>();
   let size = 0; // lent, unused and being opened
-  let preparing = 0;
+  let opening = 0;
+  let lately: unknown = new Error('the server takes its time'); // why none could be opened
+  let preparing = 0; // of these, that nobody asked for
   let closed = false;
   let eviction: NodeJS.Timeout | undefined;
   let drained: (() => void) | undefined;
@@ -74,9 +77,13 @@ export function createPool<Connection>(
 
   const open = async () => {
     size += 1;
+    opening += 1;
     try {
-      return await connections.open();
+      return await connections.open().finally(() => {
+        opening -= 1;
+      });
     } catch (error) {
+      lately = error;
       size -= 1;
       if (closed && size === 0) drained?.();
       replace();
@@ -101,6 +108,7 @@ export function createPool<Connection>(
   };
 
   const keepReady = () => {
+    if (closed) return;
     for (let missing = minIdle - idle.length - preparing; missing > 0 && size < maxActive; missing -= 1) prepare();
   };
 
@@ -147,7 +155,11 @@ export function createPool<Connection>(
       };
       const timer = setTimeout(() => {
         waiting.splice(waiting.indexOf(waiter), 1);
-        reject(new StoreError('throttled', `all ${maxActive} connections stayed in use for ${maxWaitMs} ms`));
+        reject(
+          opening > 0
+            ? new StoreError('unavailable', `no connection could be had within ${maxWaitMs} ms`, { cause: lately })
+            : new StoreError('throttled', `all ${maxActive} connections stayed in use for ${maxWaitMs} ms`),
+        );
       }, maxWaitMs);
       waiting.push(waiter);
     });

@@ -117,6 +117,7 @@ export const postgresql: Engine = {
   versions: Object.keys(findPrograms),
   tests: [
     'test/stores/postgresql-schema.test.ts',
+    'test/stores/postgresql-pool.test.ts',
     'test/adapters/oidc-provider.test.ts',
     'test/local/start.test.ts',
     'test/local/deployment.test.ts',
