@@ -46,7 +46,7 @@ export function createEngine(settings: CassandraSettings, clock: Clock): Engine 
 /** What Cassandra understands of CQL, and how it is asked. */
 export const CASSANDRA: Omit<ClusterSettings, 'options'> = {
   dialect: { conditionalBatches: true, refusalShows: true, distinct: true },
-  decisiveness: { serial: 'SERIAL', quorum: 'QUORUM', settled: 'SERIAL' },
+  decisiveness: { serial: 'SERIAL', quorum: 'QUORUM', settled: 'SERIAL', nearest: 'ONE' },
 };
 
 const clusterOf = (settings: CassandraSettings): ClusterSettings => ({

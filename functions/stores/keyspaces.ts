@@ -33,7 +33,7 @@ export interface KeyspacesSettings {
 /** What Keyspaces understands of CQL, and how it is asked. */
 export const KEYSPACES: Omit<ClusterSettings, 'options'> = {
   dialect: { conditionalBatches: false, refusalShows: false, distinct: false },
-  decisiveness: { quorum: 'LOCAL_QUORUM', settled: 'LOCAL_QUORUM' },
+  decisiveness: { quorum: 'LOCAL_QUORUM', settled: 'LOCAL_QUORUM', nearest: 'LOCAL_ONE' },
 };
 
 /** Opens the four stores over a keyspace whose tables are there already. A service that is away is noticed by the first call. */

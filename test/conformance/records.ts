@@ -156,12 +156,14 @@ export const rotate = (
     ...options,
   });
 
-/** A record or outcome as plain data: bytes of any class in hexadecimal, and nothing where a field is absent. */
+/** A record or outcome as plain data: bytes of any class in hexadecimal, fields by their names, and nothing where one is absent. */
 export function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString('hex')}`;
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
-  const fields = Object.entries(value).filter(([, field]) => field !== undefined);
+  const fields = Object.entries(value)
+    .filter(([, field]) => field !== undefined)
+    .sort(([one], [other]) => (one < other ? -1 : 1));
   return Object.fromEntries(fields.map(([name, field]) => [name, plain(field)]));
 }
 

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -107,6 +108,11 @@ const EXPORTS =
 const OPENS =
   'java.base/java.lang.module java.base/jdk.internal.loader java.base/jdk.internal.ref java.base/jdk.internal.reflect java.base/jdk.internal.math java.base/jdk.internal.module java.base/jdk.internal.util.jar jdk.management/com.sun.management.internal java.base/sun.nio.ch java.base/java.io java.base/java.lang java.base/java.lang.reflect java.base/java.util java.base/java.util.concurrent java.base/java.util.concurrent.atomic java.base/java.nio java.rmi/sun.rmi.transport.tcp';
 
+const OPENED = [
+  ...EXPORTS.split(' ').flatMap((name) => ['--add-exports', `${name}=ALL-UNNAMED`]),
+  ...OPENS.split(' ').flatMap((name) => ['--add-opens', `${name}=ALL-UNNAMED`]),
+];
+
 const javaOptions = (folder: string, jmxPort: number) => [
   '-Xms512M',
   '-Xmx512M',
@@ -116,8 +122,7 @@ const javaOptions = (folder: string, jmxPort: number) => [
   '-XX:MaxDirectMemorySize=256m',
   '-Djdk.attach.allowAttachSelf=true',
   '-Djava.net.preferIPv4Stack=true',
-  ...EXPORTS.split(' ').flatMap((name) => ['--add-exports', `${name}=ALL-UNNAMED`]),
-  ...OPENS.split(' ').flatMap((name) => ['--add-opens', `${name}=ALL-UNNAMED`]),
+  ...OPENED,
   `-Dcassandra.config=file://${folder}/cassandra.yaml`,
   `-Dlogback.configurationFile=file://${folder}/logback.xml`,
   `-Dcassandra.storagedir=${folder}`,
@@ -136,8 +141,19 @@ const javaOptions = (folder: string, jmxPort: number) => [
 export interface Node {
   readonly address: string;
   readonly pid: number;
+  /** Where {@link nodetool} reaches it. */
+  readonly jmxPort: number;
   stop(): Promise<void>;
 }
+
+/** The vendor's `nodetool` on a node of this machine: what it prints. */
+export const nodetool = async (jmxPort: number | string, ...args: string[]): Promise<string> => {
+  const main = 'org.apache.cassandra.tools.NodeTool';
+  const library = join(await fetchProgram(), 'lib', '*');
+  // It keeps a history in the home of who runs it.
+  const options = [...OPENED, '-XX:TieredStopAtLevel=1', `-Duser.home=${tmpdir()}`, '-cp', library];
+  return run(['java', ...options, main, '-h', '127.0.0.1', '-p', String(jmxPort), ...args]);
+};
 
 const startNode = async (place: Place): Promise<Node> => {
   const { folder, address, ports } = place;
@@ -148,7 +164,8 @@ const startNode = async (place: Place): Promise<Node> => {
   await writeFile(join(folder, 'cassandra.yaml'), settingsOf(place));
   await writeFile(join(folder, 'logback.xml'), LOG);
   await giveToServers(folder);
-  const options = javaOptions(folder, await findFreePort());
+  const jmxPort = await findFreePort();
+  const options = javaOptions(folder, jmxPort);
   const main = 'org.apache.cassandra.service.CassandraDaemon';
   let node = 0;
   const stop = await launch({
@@ -162,7 +179,7 @@ const startNode = async (place: Place): Promise<Node> => {
     stopSignal: 'SIGTERM',
     readyWithinMs: 120_000,
   });
-  return { address, pid: node, stop };
+  return { address, pid: node, jmxPort, stop };
 };
 
 /** Starts so many nodes on 127.0.0.1, 127.0.0.2 and so on, with nothing in them; each can be stopped by itself. */
@@ -196,7 +213,8 @@ const startCassandra = async (version: string): Promise<Server & { readonly url:
   const stop = async () => {
     await Promise.all(nodes.map((node) => node.stop()));
   };
-  return { version, url, env: { CASSANDRA_URL: url }, stop };
+  const env = { CASSANDRA_URL: url, CASSANDRA_JMX_PORT: String(nodes[0]?.jmxPort) };
+  return { version, url, env, stop };
 };
 
 export const cassandra: Engine = {
@@ -205,7 +223,9 @@ export const cassandra: Engine = {
   tests: [
     'test/stores/cassandra-settings.test.ts',
     'test/stores/cassandra-tables.test.ts',
+    'test/stores/cassandra-tombstones.test.ts',
     'test/stores/keyspaces.test.ts',
+    'test/stores/keyspaces-frozen.test.ts',
     'test/commands/test-connection-cassandra.test.ts',
     'test/handlers/apply-cassandra-schema.test.ts',
   ],

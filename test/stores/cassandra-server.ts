@@ -60,12 +60,16 @@ export async function listenSilently(): Promise<number> {
   return (listener.address() as AddressInfo).port;
 }
 
-/** A way to a node whose connections can be cut. */
+/** A way to a node whose connections can be cut, or come to nothing. */
 export async function listenBefore(host: string) {
   const [address = '', port = ''] = host.split(':');
   const open = new Set<Socket>();
+  const silent = new Set<Socket>();
+  const [callers, nodes] = [new Set<Socket>(), new Set<Socket>()];
   const listener = createServer((near) => {
     const far = connect(Number(port), address);
+    callers.add(near);
+    nodes.add(far);
     for (const [one, other] of [
       [near, far],
       [far, near],
@@ -76,7 +80,9 @@ export async function listenBefore(host: string) {
         open.delete(one);
         other.destroy();
       });
-      one.pipe(other);
+      one.on('data', (chunk) => {
+        if (!silent.has(one)) other.write(chunk);
+      });
     }
   }).listen(0, '127.0.0.1');
   await once(listener, 'listening');
@@ -86,7 +92,11 @@ export async function listenBefore(host: string) {
   const cut = () => {
     for (const socket of open) socket.destroy();
   };
-  return { host: `127.0.0.1:${(listener.address() as AddressInfo).port}`, cut };
+  /** From now on nothing that the other end says on a connection that is open arrives, and nobody is told. */
+  const swallow = (what: 'requests' | 'answers') => {
+    for (const socket of what === 'requests' ? callers : nodes) silent.add(socket);
+  };
+  return { host: `127.0.0.1:${(listener.address() as AddressInfo).port}`, cut, swallow };
 }
 
 /** Counts what is sent: statements that are sent before anything is waited for are one round trip. */

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Client, type ClientOptions, policies, types } from 'cassandra-driver';
+import { Client, type ClientOptions, policies, type QueryOptions, types } from 'cassandra-driver';
 import type { ReadConsistency, WriteConsistency } from '../../config/consistency.ts';
 import type { Clock } from '../../domain/clock.ts';
 import { isAmbiguous, remedyFor, storeError } from './errors.ts';
@@ -7,7 +7,7 @@ import { createStatements, type Decision, type Dialect, type Statement, type Sta
 import type { Row } from './values.ts';
 
 /** The names of bound values that are 32-bit integers; every other whole number is a bigint. */
-const INTEGERS = ['ttl', 'row_ttl', 'limit'];
+const INTEGERS: ReadonlySet<string> = new Set(['ttl', 'row_ttl', 'limit']);
 /** How often a lightweight transaction whose outcome is not known is sent at most. */
 const TRIES = 6;
 /** After so long without an answer connections are suspected: a frozen function does not notice that they were cut. */
@@ -24,6 +24,8 @@ export interface Decisiveness {
   readonly quorum: 'QUORUM' | 'LOCAL_QUORUM';
   /** Of a read that sees every decision, even one whose writer was not answered. */
   readonly settled: 'SERIAL' | 'LOCAL_QUORUM';
+  /** Of a read of what never changes, which is repeated at `settled` where it finds nothing. */
+  readonly nearest: 'ONE' | 'LOCAL_ONE';
 }
 
 export interface Decided {
@@ -88,7 +90,7 @@ export function createCluster({ options, dialect, decisiveness }: ClusterSetting
 
   const bound = (name: string, value: unknown): unknown => {
     if (value === undefined) return absent;
-    if (typeof value === 'number') return INTEGERS.includes(name) ? value : BigInt(value);
+    if (typeof value === 'number') return INTEGERS.has(name) ? value : BigInt(value);
     if (Array.isArray(value)) return value.map((each) => bound('', each));
     if (value instanceof Uint8Array && !Buffer.isBuffer(value)) return Buffer.from(value);
     return value;
@@ -98,17 +100,27 @@ export function createCluster({ options, dialect, decisiveness }: ClusterSetting
     params: names.map((name) => bound(name, values[name])),
   });
 
-  const send = async (to: typeof connection, all: readonly Statement[], values: Values, level: Level) => {
-    const consistency = consistencyOf(level);
+  const optionsAt = new Map<Level, QueryOptions>();
+  const optionsOf = (level: Level): QueryOptions => {
     const { serial } = decisiveness;
-    const sent = { prepare: true, consistency, ...(serial && { serialConsistency: consistencyOf(serial) }) };
-    const [first, ...others] = all.map((statement) => queryOf(statement, values));
-    if (!first) return [];
+    const made = optionsAt.get(level) ?? {
+      prepare: true,
+      logged: false,
+      consistency: consistencyOf(level),
+      ...(serial && { serialConsistency: consistencyOf(serial) }),
+    };
+    optionsAt.set(level, made);
+    return made;
+  };
+
+  const send = async (to: typeof connection, all: readonly Statement[], values: Values, level: Level) => {
+    const queries = all.map((statement) => queryOf(statement, values));
+    const [{ query, params }] = queries as [(typeof queries)[0]];
     // `execute` takes ANY, which is 0, for nothing said, and sends ONE; `batch` does not.
     const result =
-      others.length > 0 || level === 'ANY'
-        ? await to.client.batch([first, ...others], { ...sent, logged: false })
-        : await to.client.execute(first.query, first.params, sent);
+      queries.length > 1 || level === 'ANY'
+        ? await to.client.batch(queries, optionsOf(level))
+        : await to.client.execute(query, params, optionsOf(level));
     to.answeredMs = clock();
     const rows = (result.rows ?? []).map(rowOf);
     if (result.pageState) for await (const row of result) rows.push(rowOf(row));
@@ -120,34 +132,31 @@ export function createCluster({ options, dialect, decisiveness }: ClusterSetting
    * there were some, or where none answers after a rest, all are made anew. Each is tried once.
    */
   const request = async (all: readonly Statement[], values: Values, level: Level): Promise<Row[]> => {
-    const remedies = new Set(['repeat', 'renew']);
-    for (;;) {
+    for (const tried: string[] = []; ; ) {
       const used = connection;
-      const isRested = clock() - (used.answeredMs ?? Number.POSITIVE_INFINITY) > IDLE_MS;
+      const { answeredMs = Number.POSITIVE_INFINITY } = used;
+      const isRested = clock() - answeredMs > IDLE_MS;
       try {
         return await send(used, all, values, level);
       } catch (error) {
         const remedy = remedyFor(error, isRested);
-        if (remedy === undefined || used.answeredMs === undefined || !remedies.delete(remedy)) throw error;
+        if (remedy === undefined || used.answeredMs === undefined || tried.includes(remedy)) throw error;
+        tried.push(remedy);
         if (remedy === 'repeat' || connection !== used) continue;
         connection = connect();
         used.client.shutdown().catch(() => {});
       }
     }
   };
-  const coded = async <T>(result: Promise<T>): Promise<T> => {
-    try {
-      return await result;
-    } catch (error) {
-      throw storeError(error);
-    }
+  const fail = (error: unknown): never => {
+    throw storeError(error);
   };
 
   const read = (statement: Statement, values: Values, level: ReadConsistency = quorum): Promise<Row[]> =>
-    coded(request([statement], values, level));
+    request([statement], values, level).catch(fail);
 
   const write = async (statement: Statement, values: Values, level: WriteConsistency = quorum): Promise<void> => {
-    await coded(request([statement], values, level));
+    await request([statement], values, level).catch(fail);
   };
 
   /**

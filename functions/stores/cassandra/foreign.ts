@@ -7,6 +7,8 @@ import { keptUntil, same, ttlUntil } from './values.ts';
 type Kind = 'access' | 'refresh';
 type Tokens = Readonly<Partial<Record<Kind, { readonly digest: Digest; readonly foreign?: boolean } | undefined>>>;
 
+export type ForeignTokens = ReturnType<typeof createForeignTokens>;
+
 /** The ways from tokens that were minted elsewhere to their grants. */
 export function createForeignTokens({ statements, decisiveness, readOne, decide }: Cluster) {
   const claimOne = async (kind: Kind, digest: Digest, grantId: GrantId, now: number, retainUntil: number) => {

@@ -28,31 +28,17 @@ const statement = (text: string): Statement => ({
   names: [...text.matchAll(/:(\w+)/g)].map(([, name]) => String(name)),
 });
 
-const REFRESH = [
-  'refresh_digest',
-  'refresh_expires_at',
-  'refresh_idle_expires_at',
-  'refresh_foreign',
-  'refresh_issued_at',
-] as const;
-const RETIRED = ['retired_digest', 'retired_at', 'retired_attempt', 'sealed'] as const;
 const OWNER = ['client_id', 'subject', 'application_id', 'consent_id'] as const;
-const GRANT = [
-  ...OWNER,
-  'created_at',
+const REFRESH = ['refresh_key', 'refresh_expires_at', 'refresh_idle_expires_at', 'refresh_record'] as const;
+const STATICS = [
+  'grant_record',
+  'attempt',
+  'client_id',
   'ends_at',
   'retain_until',
   'kept_until',
-  'grant_data',
-  'attempt',
-  'standing_since',
-] as const;
-const STATICS = [
-  ...GRANT,
   ...REFRESH,
   'refresh_attempt',
-  'sender',
-  ...RETIRED,
   'revoked_at',
   'revoked_by',
   'revoked_until',
@@ -60,19 +46,16 @@ const STATICS = [
   'barred_until',
   'access_ended_at',
 ] as const;
-const ACCESS = ['issued_at', 'expires_at', 'access_data', 'access_attempt', 'access_foreign'] as const;
-const ROW = ['access_digest', ...ACCESS, 'access_revoked_at', 'access_revoked_by'] as const;
-const CODE = [
-  'code_digest',
-  'grant_id',
-  'binding',
-  'expires_at',
+/** What an access token is, and whether it is good. */
+const ACCESS = [
+  'grant_record',
   'retain_until',
-  'code_data',
-  'attempt',
-  'redeemed_at',
-  'redeemed_by',
+  'revoked_at',
+  'access_ended_at',
+  'access_record',
+  'access_revoked_at',
 ] as const;
+const CODE = ['binding', 'expires_at', 'retain_until', 'attempt', 'code_record', 'redemption'] as const;
 const ARTIFACT = [
   'uid',
   'user_code',
@@ -97,7 +80,7 @@ const values = (columns: readonly string[]) =>
  * the partition up to its first row that stands, through all that have expired.
  */
 const ANCHOR_KEY = 'access_digest = 0x00';
-const ANCHOR_SET = 'access_foreign = false';
+const ANCHOR_SET = 'access_record = 0x';
 const ANCHOR = `UPDATE oauth_grant USING TTL :ttl SET ${ANCHOR_SET} WHERE grant_id = :grant_id AND ${ANCHOR_KEY}`;
 
 interface OnGrant {
@@ -111,15 +94,11 @@ interface OnGrant {
 
 /** What differs from every value that the columns can have, absence included. */
 const IMPOSSIBLE: Readonly<Record<string, string>> = {
-  client_id: "''",
-  grant_id: '0x',
   attempt: '0x',
-  retired_digest: '0x',
-  retired_attempt: '0x',
-  sealed: '0x6e6f20737563682076616c756520',
+  refresh_record: '0x',
   revoked_by: '0x',
   access_revoked_by: '0x',
-  redeemed_by: '0x',
+  code_record: '0x',
   put_id: '0x',
   consumed_by: '0x',
 };
@@ -135,14 +114,15 @@ export function createStatements({ conditionalBatches, refusalShows, distinct }:
     shows: refusalShows ? [] : shows,
   });
 
-  const findGrant = statement(
-    distinct
-      ? `SELECT DISTINCT grant_id, ${list(STATICS)} FROM oauth_grant WHERE grant_id = :grant_id`
-      : `SELECT grant_id, ${list(STATICS)} FROM oauth_grant WHERE grant_id = :grant_id LIMIT 1`,
-  );
+  const ofGrant = (columns: readonly string[]) =>
+    statement(
+      distinct
+        ? `SELECT DISTINCT grant_id, ${list(columns)} FROM oauth_grant WHERE grant_id = :grant_id`
+        : `SELECT grant_id, ${list(columns)} FROM oauth_grant WHERE grant_id = :grant_id LIMIT 1`,
+    );
+  const findGrant = ofGrant(STATICS);
   const findAccess = statement(
-    `SELECT grant_id, ${list(GRANT)}, revoked_at, access_ended_at, ${list(ROW)}
-     FROM oauth_grant WHERE grant_id = :grant_id AND access_digest = :access_digest`,
+    `SELECT ${list(ACCESS)} FROM oauth_grant WHERE grant_id = :grant_id AND access_digest = :access_digest`,
   );
 
   const onGrant = (
@@ -154,7 +134,7 @@ export function createStatements({ conditionalBatches, refusalShows, distinct }:
     const change = `UPDATE oauth_grant USING TTL :ttl SET ${set(columns)}`;
     const row = 'WHERE grant_id = :grant_id AND access_digest = :access_digest';
     if (!conditionalBatches && withAccess) {
-      return decision([`${change}, ${set(ACCESS)} ${row} IF ${when}`], [findGrant]);
+      return decision([`${change}, access_record = :access_record ${row} IF ${when}`], [findGrant]);
     }
     if (!conditionalBatches && withAnchor) {
       return decision(
@@ -165,7 +145,7 @@ export function createStatements({ conditionalBatches, refusalShows, distinct }:
     return decision(
       [
         `${change} WHERE grant_id = :grant_id IF ${when}`,
-        ...(withAccess ? [`UPDATE oauth_grant USING TTL :row_ttl SET ${set(ACCESS)} ${row}`] : []),
+        ...(withAccess ? [`UPDATE oauth_grant USING TTL :row_ttl SET access_record = :access_record ${row}`] : []),
         ...(withAnchor ? [ANCHOR] : []),
       ],
       [findGrant],
@@ -186,7 +166,7 @@ export function createStatements({ conditionalBatches, refusalShows, distinct }:
   });
 
   const persistable = 'attempt = :seen_attempt AND revoked_until = :seen_revoked_until AND barred_ms = :seen_barred_ms';
-  const usable = `client_id = :client_id AND sender = :seen_sender AND revoked_at = null AND refresh_digest = :presented
+  const usable = `client_id = :client_id AND refresh_key = :presented AND revoked_at = null
     AND refresh_expires_at > :now AND refresh_idle_expires_at > :now AND ends_at > :now
     AND retain_until <= :retain_until AND kept_until >= :retain_until`;
   const standing = 'attempt = :attempt AND kept_until = :kept_until';
@@ -206,26 +186,30 @@ export function createStatements({ conditionalBatches, refusalShows, distinct }:
 
   return {
     findGrant,
+    /** What of a grant never changes, and whether it stands. */
+    findRecord: ofGrant(['grant_record', 'retain_until']),
     findAccess,
     listAccess: statement(
-      `SELECT ${list(GRANT)}, access_ended_at, ${list(ROW)}
+      `SELECT access_digest, ${list(ACCESS)}
        FROM oauth_grant WHERE grant_id = :grant_id AND access_digest > :after LIMIT :limit`,
     ),
     persist: both(STATICS, persistable, {
       shown: ['retain_until', 'revoked_at', 'barred_until', 'kept_until'],
       withAnchor: true,
     }),
-    rotate: both([...REFRESH, ...RETIRED, 'retain_until'], usable, { shown: [...RETIRED, 'attempt'] }),
-    keep: both(['retain_until'], usable, { shown: [...RETIRED, 'attempt'] }),
-    keepAndMoveIdle: both(['refresh_idle_expires_at', 'retain_until'], usable, { shown: [...RETIRED, 'attempt'] }),
+    rotate: both([...REFRESH, 'retain_until'], usable, { shown: ['refresh_record', 'attempt'] }),
+    keep: both(['retain_until'], usable, { shown: ['refresh_record', 'attempt'] }),
+    keepAndMoveIdle: both(['refresh_idle_expires_at', 'retain_until'], usable, {
+      shown: ['refresh_record', 'attempt'],
+    }),
     addAccess: onAccess(
-      ACCESS,
-      'access_attempt = null AND revoked_at = null AND ends_at > :now AND retain_until >= :retain_until',
+      ['access_record'],
+      'access_record = null AND revoked_at = null AND ends_at > :now AND retain_until >= :retain_until',
       ['revoked_until', 'kept_until'],
     ),
     addRefresh: onGrant(
-      [...REFRESH, 'refresh_attempt', 'sender', 'retain_until'],
-      `refresh_digest = null AND refresh_attempt = :seen_refresh_attempt AND revoked_at = null AND ends_at > :now
+      [...REFRESH, 'refresh_attempt', 'retain_until'],
+      `refresh_key = :seen_refresh_key AND refresh_attempt = :seen_refresh_attempt AND revoked_at = null AND ends_at > :now
        AND retain_until <= :retain_until AND kept_until >= :retain_until`,
       { shown: ['revoked_until'] },
     ),
@@ -236,8 +220,8 @@ export function createStatements({ conditionalBatches, refusalShows, distinct }:
     extend: onGrant(
       STATICS,
       `attempt = :attempt AND kept_until = :seen_kept_until AND retain_until = :seen_retain_until
-       AND refresh_digest = :refresh_digest AND refresh_idle_expires_at = :refresh_idle_expires_at
-       AND retired_digest = :retired_digest AND revoked_at = null AND access_ended_at = :access_ended_at`,
+       AND refresh_key = :refresh_key AND refresh_idle_expires_at = :refresh_idle_expires_at
+       AND refresh_record = :refresh_record AND revoked_at = null AND access_ended_at = :access_ended_at`,
       { withAnchor: true },
     ),
     end: onGrant(['revoked_at', 'revoked_by'], `${standing} AND revoked_at = null`, { shown: ['revoked_by'] }),
@@ -251,7 +235,7 @@ export function createStatements({ conditionalBatches, refusalShows, distinct }:
     }),
     endAccess: onAccess(
       ['access_revoked_at', 'access_revoked_by'],
-      `access_attempt = :access_attempt AND access_revoked_at = null AND revoked_at = null
+      `access_record = :access_record AND access_revoked_at = null AND revoked_at = null
        AND access_ended_at = :access_ended_at`,
       ['access_revoked_by'],
     ),
@@ -283,15 +267,19 @@ export function createStatements({ conditionalBatches, refusalShows, distinct }:
     ),
 
     findCode,
+    /** What of a code never changes, but for what its redeemer has presented. */
+    findCodeRecord: statement(
+      'SELECT expires_at, retain_until, code_record FROM oauth_code WHERE code_digest = :code_digest',
+    ),
     addCode: onCode(
-      `UPDATE oauth_code USING TTL :ttl SET ${set(CODE.slice(1))}`,
-      'attempt = :seen_attempt AND redeemed_at = :seen_redeemed_at',
+      `UPDATE oauth_code USING TTL :ttl SET ${set(CODE)}`,
+      'attempt = :seen_attempt AND redemption = :seen_redemption',
       ['retain_until'],
     ),
     redeem: onCode(
-      'UPDATE oauth_code USING TTL :ttl SET redeemed_at = :redeemed_at, redeemed_by = :redeemed_by',
-      'binding = :binding AND redeemed_at = null AND expires_at > :redeemed_at AND retain_until <= :kept_until',
-      ['redeemed_by', 'grant_id'],
+      'UPDATE oauth_code USING TTL :ttl SET redemption = :redemption',
+      'binding = :binding AND redemption = null AND expires_at > :now AND retain_until <= :kept_until',
+      ['code_record'],
     ),
     removeCode: onCode('DELETE FROM oauth_code', 'retain_until > :now', []),
 
