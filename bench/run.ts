@@ -9,6 +9,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { measureBeside } from './beside.ts';
 import type { BenchedEngine } from './engine.ts';
+import { cassandra } from './engines/cassandra.ts';
 import { dynamodb } from './engines/dynamodb.ts';
 import { measurePostgresql } from './engines/postgresql.ts';
 import { valkey } from './engines/valkey.ts';
@@ -23,7 +24,7 @@ const { values: options, positionals } = parseArgs({
   },
 });
 
-const engines: readonly BenchedEngine[] = [dynamodb, valkey];
+const engines: readonly BenchedEngine[] = [dynamodb, valkey, cassandra];
 
 const sections = new Map<string, { title: string; measure: (say: Say) => Promise<void> }>([
   ['postgresql', { title: 'PostgreSQL', measure: (say) => measurePostgresql(options.postgresql, options.quick, say) }],

@@ -161,7 +161,7 @@ describeOn(serverUrl)('test-connection, of a cluster', () => {
       `CREATE KEYSPACE ${empty} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`,
     );
     await client.execute(`DROP TABLE ${partly}.oauth_client_token`);
-    await client.execute(`ALTER TABLE ${older}.oauth_code DROP redeemed_by`);
+    await client.execute(`ALTER TABLE ${older}.oauth_code DROP redemption`);
     await client.execute(`DROP TABLE ${strange}.oauth_code`);
     await client.execute(`CREATE TABLE ${strange}.oauth_code (id text PRIMARY KEY)`);
     const clusters = {
@@ -192,7 +192,7 @@ describeOn(serverUrl)('test-connection, of a cluster', () => {
         /^the schema is missing in the keyspace ".*": no table oauth_grant, .*; apply sql\/cassandra\/\*\.cql$/,
       ),
       partly: `the schema is missing in the keyspace "${partly}": no table oauth_client_token; apply sql/cassandra/*.cql`,
-      older: `the schema of the keyspace "${older}" is of an older version, without oauth_code.redeemed_by: apply it anew`,
+      older: `the schema of the keyspace "${older}" is of an older version, without oauth_code.redemption: apply it anew`,
       strange:
         'the table "oauth_code" has the key ((id)): ((code_digest)) is needed, so give the stores a keyspace of their own',
       center: `there is no data center "eu" at ${server}: "localDataCenter" is datacenter1`,

@@ -59,9 +59,13 @@ describeOn(serverUrl)('a keyspace', () => {
     const wanted = newKeyspace();
     await ensureTables(options, wanted);
     await run(`DROP TABLE ${wanted.keyspace}.oauth_owner`);
-    await run(`ALTER TABLE ${wanted.keyspace}.oauth_grant DROP sender`);
-    await run(`ALTER TABLE ${wanted.keyspace}.oauth_code DROP redeemed_by`);
-    const lacking = ['the column oauth_grant.sender', 'the table oauth_owner', 'the column oauth_code.redeemed_by'];
+    await run(`ALTER TABLE ${wanted.keyspace}.oauth_grant DROP refresh_attempt`);
+    await run(`ALTER TABLE ${wanted.keyspace}.oauth_code DROP redemption`);
+    const lacking = [
+      'the column oauth_grant.refresh_attempt',
+      'the table oauth_owner',
+      'the column oauth_code.redemption',
+    ];
     expect(await missingTables(options, wanted)).toEqual(lacking);
     const said = await Promise.all([1, 2, 3].map(() => ensureTables(options, wanted)));
     for (const words of said) expect(lacking).toEqual(expect.arrayContaining(words));
