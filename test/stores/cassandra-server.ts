@@ -27,7 +27,9 @@ export async function createKeyspace(settings: CassandraSettings, factor = 1): P
 }
 
 /** A keyspace with all tables in it, until the tests of the file are over. */
-export async function lendKeyspace(settings: CassandraSettings): Promise<void> {
+export async function lendKeyspace(borrower: CassandraSettings): Promise<void> {
+  // What a busy node takes its time for is a change of its schema.
+  const settings = { ...borrower, requestTimeoutMs: 60_000 };
   await createKeyspace(settings);
   afterAll(() => applySchema(clientOptions(settings), [`DROP KEYSPACE IF EXISTS "${settings.keyspace}"`]));
 }
