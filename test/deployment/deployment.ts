@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Aws, type Credentials, createAws, createUser } from './aws.ts';
 import { cdk } from './cdk.ts';
 import './names.ts';
-import { certificateIn, findDatabaseHost, startLocalAws } from './local-aws.ts';
+import { type Behind, certificateIn, findServerHost, startLocalAws } from './local-aws.ts';
 
 export interface Answer {
   readonly status: number;
@@ -18,8 +18,8 @@ export interface Deployment {
   readonly endpoint: string;
   /** Of the HTTP API, without a slash at its end. */
   readonly url: string;
-  /** Address of Aurora and its proxy. */
-  readonly databaseHost: string;
+  /** Address of Aurora, its proxy, and ElastiCache. */
+  readonly serverHost: string;
   /** Every value that was issued or presented: none of them may stand in a log. */
   readonly values: Set<string>;
   /** Calls a store function, signed by the authorization server or by another caller. */
@@ -40,23 +40,20 @@ const folder = process.env.DEPLOYMENT_FOLDER ?? '';
  * Starts a local AWS, bootstraps it, and deploys the app with this configuration.
  *
  * @param outage makes every store unreachable, and gives what makes them reachable again
- * @param database host:port of the PostgreSQL server behind Aurora and its proxy
+ * @param behind the real servers behind those of AWS
  */
 export async function deploy(
   name: string,
   configuration: object,
   outage: (aws: Aws) => Promise<() => Promise<void>>,
-  database?: string,
+  behind?: Behind,
 ): Promise<Deployment> {
   const started = Date.now();
   const say = (text: string) => console.log(`${name}: ${text} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
   const file = join(folder, `${name}.json`);
   writeFileSync(file, JSON.stringify(configuration));
-  const databaseHost = await findDatabaseHost();
-  const local = await startLocalAws({
-    ...certificateIn(folder),
-    ...(database !== undefined && { database: { host: databaseHost, target: database } }),
-  });
+  const serverHost = await findServerHost();
+  const local = await startLocalAws({ ...certificateIn(folder), ...(behind && { serverHost, behind }) });
   say('the local AWS is up');
   try {
     const app = join(folder, `${name}.out`);
@@ -85,7 +82,7 @@ export async function deploy(
       aws,
       endpoint: local.endpoint,
       url,
-      databaseHost,
+      serverHost,
       values,
       async store(method, path, body, caller = server) {
         const response = await createAws(url, caller).send('execute-api', path, {

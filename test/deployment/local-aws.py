@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 
+import local_elasticache
 from ministack.core import iam_actions, lambda_runtime
 from ministack.core.iam_evaluator import EvalContext, evaluate, resolve_principal
 from ministack.core.rds_iam import RdsIamTokenError, verify_rds_iam_token
@@ -42,12 +43,10 @@ def stub(resource_type, attributes=lambda props: {}):
 CLUSTER_NAME = "cluster.local-aws.test"
 PROXY_NAME = f"local.proxy-local.{REGION}.rds.amazonaws.com"
 PROXY = "prx-0123456789abcdef0"
-CACHE_NAME = f"local-cache.serverless.{REGION}.cache.amazonaws.com"
 
 stub("AWS::EC2::FlowLog")
 stub("AWS::EC2::SecurityGroupEgress")
 stub("AWS::EC2::SecurityGroupIngress")
-stub("AWS::ElastiCache::ServerlessCache", lambda props: {"Endpoint.Address": CACHE_NAME, "Endpoint.Port": "6379"})
 stub("AWS::Logs::QueryDefinition", lambda props: {"QueryDefinitionId": "00000000-0000-0000-0000-000000000000"})
 stub("AWS::RDS::DBProxyTargetGroup")
 stub(
@@ -58,6 +57,8 @@ stub(
         "VpcId": "vpc-0",
     },
 )
+
+handlers["AWS::ElastiCache::ServerlessCache"] = local_elasticache.serverless_cache
 
 # --- A cluster: it has an address that is known here, and RDS makes the password of its master user
 
@@ -320,14 +321,22 @@ async def serve(reader, writer):
 
 
 async def serve_databases():
-    server = await asyncio.start_server(serve, os.environ["DATABASE_HOST"], PORT)
+    server = await asyncio.start_server(serve, os.environ["SERVER_HOST"], PORT)
     await server.serve_forever()
 
 
-if "DATABASE_HOST" in os.environ:
-    certificate = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    certificate.load_cert_chain(os.environ["MINISTACK_SSL_CERT"], os.environ["MINISTACK_SSL_KEY"])
-    threading.Thread(target=lambda: asyncio.run(serve_databases()), daemon=True).start()
+certificate = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+certificate.load_cert_chain(os.environ["MINISTACK_SSL_CERT"], os.environ["MINISTACK_SSL_KEY"])
+
+
+def in_background(serve_forever):
+    threading.Thread(target=lambda: asyncio.run(serve_forever()), daemon=True).start()
+
+
+if "DATABASE_TARGET" in os.environ:
+    in_background(serve_databases)
+if "CACHE_TARGET" in os.environ:
+    in_background(lambda: local_elasticache.serve_caches(certificate))
 
 from ministack.app import main  # noqa: E402  it starts from the environment as it is now
 

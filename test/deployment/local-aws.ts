@@ -50,6 +50,7 @@ export async function createCertificate(folder: string): Promise<Certificate> {
     'IP:127.0.0.1',
     'DNS:local.proxy-local.us-east-1.rds.amazonaws.com',
     'DNS:cluster.local-aws.test',
+    'DNS:local-cache.serverless.us-east-1.cache.amazonaws.com',
     'DNS:local-aws.test',
     'DNS:*.execute-api.local-aws.test',
   ];
@@ -71,30 +72,43 @@ export interface LocalAws {
   stop(): Promise<void>;
 }
 
-export interface LocalAwsOptions extends Certificate {
-  /** Where Aurora and RDS Proxy listen (port 5432), and the PostgreSQL server behind them, as host:port. */
-  readonly database?: { readonly host: string; readonly target: string };
+/** The servers behind, each as host:port. */
+export interface Behind {
+  /** PostgreSQL, behind Aurora and its proxy. */
+  readonly database?: string;
+  /** Valkey, behind ElastiCache. */
+  readonly cache?: string;
 }
 
-/** An address of the loopback on which nobody listens on port 5432, the only one of an RDS Proxy for PostgreSQL. */
-export async function findDatabaseHost(): Promise<string> {
+export interface LocalAwsOptions extends Certificate {
+  /** Where Aurora and RDS Proxy listen (port 5432), and ElastiCache (6379). */
+  readonly serverHost?: string;
+  readonly behind?: Behind;
+}
+
+/** An address of the loopback on which nobody listens on the only ports of RDS Proxy for PostgreSQL and of ElastiCache. */
+export async function findServerHost(): Promise<string> {
   for (;;) {
     const host = `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`;
-    const server = createServer().listen(5432, host);
-    const isFree = await once(server, 'listening').then(
-      () => true,
-      () => false,
-    );
-    server.close();
-    if (isFree) return host;
+    if ((await isFree(host, 5432)) && (await isFree(host, 6379))) return host;
   }
+}
+
+async function isFree(host: string, port: number): Promise<boolean> {
+  const server = createServer().listen(port, host);
+  const free = await once(server, 'listening').then(
+    () => true,
+    () => false,
+  );
+  server.close();
+  return free;
 }
 
 /** How much faster than on AWS rules fire: one of a minute every three seconds. */
 const TIME_SCALE = 0.05;
 
 /** Starts an AWS account on the loopback address, with nothing in it. It checks signatures and permissions. */
-export async function startLocalAws({ certificate, key, database }: LocalAwsOptions): Promise<LocalAws> {
+export async function startLocalAws({ certificate, key, serverHost, behind = {} }: LocalAwsOptions): Promise<LocalAws> {
   const python = await findPython();
   const port = await findFreePort();
   const { path: folder, remove } = await createScratchFolder('local-aws');
@@ -122,7 +136,9 @@ export async function startLocalAws({ certificate, key, database }: LocalAwsOpti
     MINISTACK_SSL_KEY: key,
     NODE_EXTRA_CA_CERTS: certificate,
     NODE_OPTIONS: `--import=${new URL('names.ts', import.meta.url)}`,
-    ...(database && { DATABASE_HOST: database.host, DATABASE_TARGET: database.target }),
+    ...(serverHost && { SERVER_HOST: serverHost }),
+    ...(behind.database && { DATABASE_TARGET: behind.database }),
+    ...(behind.cache && { CACHE_TARGET: behind.cache }),
   };
   const endpoint = `https://127.0.0.1:${port}`;
   const stop = await launch({

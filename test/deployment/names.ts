@@ -5,8 +5,8 @@ import { syncBuiltinESMExports } from 'node:module';
 const { lookup } = dns;
 
 const addressOf = (name: string): string => {
-  const isDatabase = name === 'cluster.local-aws.test' || name.endsWith('.rds.amazonaws.com');
-  if (isDatabase) return process.env.DATABASE_HOST ?? name;
+  const isServer = /^cluster\.local-aws\.test$|\.(rds|cache)\.amazonaws\.com$/.test(name);
+  if (isServer) return process.env.SERVER_HOST ?? name;
   return /(^|\.)local-aws\.test$/.test(name) ? '127.0.0.1' : name;
 };
 

@@ -1,4 +1,5 @@
 import { AwsV4Signer } from 'aws4fetch';
+import { Redis } from 'iovalkey';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { type AwsError, assumeRole, type Credentials, createAws } from './aws.ts';
@@ -86,8 +87,62 @@ export const postgresqlPermissions = (deployment: Deployment) =>
       const credentials = await roleOf(deployment, name);
       const users = ['oauth_reader', 'oauth_checker', 'oauth_writer', 'oauth_purger', 'oauth_admin'];
       const outcomes = await Promise.all(
-        users.map((user) => outcomeOf(connectAs(deployment.databaseHost, credentials, user))),
+        users.map((user) => outcomeOf(connectAs(deployment.serverHost, credentials, user))),
       );
       expect(outcomes).toEqual(users.map((user) => (user === own ? 'allowed' : '28000')));
+    });
+  });
+
+/** The address by which functions know the cache. */
+export const CACHE = 'local-cache.serverless.us-east-1.cache.amazonaws.com';
+
+/** What becomes of a login as this user with a token of IAM that the caller signed, and then of a look-up and a write. */
+async function useCacheAs(host: string, credentials: Credentials, cacheName: string, user: string): Promise<string> {
+  const url = new URL(`https://${cacheName}/?Action=connect&ResourceType=ServerlessCache&X-Amz-Expires=900`);
+  url.searchParams.set('User', user);
+  const signing = { service: 'elasticache', region: 'us-east-1', signQuery: true };
+  const signed = await new AwsV4Signer({ ...credentials, ...signing, url: url.href }).sign();
+  const password = signed.url.href.replace('https://', '');
+  const client = new Redis({
+    host,
+    port: 6379,
+    username: user,
+    password,
+    tls: { servername: CACHE },
+    lazyConnect: true,
+    enableReadyCheck: false,
+    retryStrategy: () => null,
+  });
+  client.on('error', () => {});
+  const word = (call: Promise<unknown>) =>
+    call.then(
+      () => 'allowed',
+      (error: Error) => /^[A-Z]+(?= )/.exec(error.message)?.[0] ?? 'refused',
+    );
+  try {
+    const login = await word(client.ping());
+    if (login !== 'allowed' && login !== 'NOPERM') return 'refused';
+    return `get ${await word(client.get('i'))}, set ${await word(client.set('x', 'y'))}`;
+  } finally {
+    client.disconnect();
+  }
+}
+
+export const valkeyPermissions = (deployment: Deployment) =>
+  describe('permissions', () => {
+    it.each([
+      ['LookupToken', 'reader', 'get allowed, set NOPERM'],
+      ['IssueTokens', 'writer', 'get allowed, set allowed'],
+      ['Purge', 'purger', 'get NOPERM, set NOPERM'],
+    ])('the cache lets the function %s in as its %s, and as nobody else', async (name, own, permitted) => {
+      const credentials = await roleOf(deployment, name);
+      const users = await deployment.aws.query('elasticache', 'DescribeUsers');
+      const ids = [...users.matchAll(/<UserId>([^<]*-(?:reader|writer|purger))<\/UserId>/g)].map(([, id = '']) => id);
+      expect(ids).toHaveLength(3);
+      for (const id of ids) {
+        const [, cacheName = '', use] = /^(.*)-(\w+)$/.exec(id) ?? [];
+        const outcome = await useCacheAs(deployment.serverHost, credentials, cacheName, id);
+        expect([id, outcome]).toEqual([id, use === own ? permitted : 'refused']);
+      }
     });
   });

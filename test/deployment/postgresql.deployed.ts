@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
 import pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
-import { findFreePort } from '../engines/launch.ts';
 import { startPostgresql } from '../engines/postgresql.ts';
 import { alarms } from './alarms.ts';
 import { authorizers } from './authorizers.ts';
@@ -14,6 +12,7 @@ import { postgresqlPermissions } from './permissions.ts';
 import { purging } from './purging.ts';
 import { standardEndpoints } from './standard-endpoints.ts';
 import { storeFunctions } from './store-functions.ts';
+import { startWire } from './wire.ts';
 
 const server = await startPostgresql('18');
 afterAll(server.stop);
@@ -42,26 +41,12 @@ for (const script of ['../stores/schemas/oauth-server-1.sql', '../../sql/postgre
   await run(asMaster, readFileSync(new URL(script, import.meta.url), 'utf8'));
 
 // Between Aurora and the server: it can be cut.
-const sockets = new Set<Socket>();
-const port = await findFreePort();
-const wire = createServer((socket) => {
-  const behind = connect(Number(new URL(server.url).port), '127.0.0.1');
-  for (const end of [socket, behind]) {
-    sockets.add(end);
-    end.on('error', () => {}).on('close', () => sockets.delete(end));
-  }
-  socket.pipe(behind).pipe(socket);
-});
-const plug = () => new Promise<void>((resolve) => wire.listen(port, '127.0.0.1', resolve));
-const cut = async () => {
-  wire.close();
-  for (const socket of sockets) socket.destroy();
-  return plug;
-};
-await plug();
+const { port, cut } = await startWire(Number(new URL(server.url).port));
 afterAll(cut);
 
-const deployment = await deploy('postgresql', configurationOf('aurora-postgresql'), cut, `127.0.0.1:${port}`);
+const deployment = await deploy('postgresql', configurationOf('aurora-postgresql'), cut, {
+  database: `127.0.0.1:${port}`,
+});
 afterAll(deployment.stop);
 
 describe('on Aurora PostgreSQL', () => {

@@ -1,5 +1,5 @@
 /**
- * `npm run test:deployment [dynamodb | postgresql]…` deploys the CDK app to a local AWS, once for each example
+ * `npm run test:deployment [dynamodb | postgresql | valkey]…` deploys the CDK app to a local AWS, once for each example
  * configuration, uses it over HTTP, and takes it down again. What did not run fails the run. docs/local-aws.md says what
  * this AWS can show.
  *
