@@ -9,7 +9,14 @@ import type { ConnectionSettings } from './connection.ts';
  * verified before the client has the connection, so that a refusal reaches the calls that wait for it in its own words.
  * The client asks for a class.
  */
-export const connectorOf = ({ user, password, tls = false, connectTimeoutMs = 1000 }: ConnectionSettings) =>
+export const connectorOf = ({
+  user,
+  password,
+  tls = false,
+  connectTimeoutMs = 1000,
+}: ConnectionSettings): (new (
+  options: unknown,
+) => AbstractConnector) =>
   class extends AbstractConnector {
     readonly #place: { host: string; port: number };
 
