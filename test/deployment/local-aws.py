@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-import local_elasticache
+import elasticache
 from ministack.core import iam_actions, lambda_runtime
 from ministack.core.iam_evaluator import EvalContext, evaluate, resolve_principal
 from ministack.core.rds_iam import RdsIamTokenError, verify_rds_iam_token
@@ -58,7 +58,7 @@ stub(
     },
 )
 
-handlers["AWS::ElastiCache::ServerlessCache"] = local_elasticache.serverless_cache
+handlers["AWS::ElastiCache::ServerlessCache"] = elasticache.serverless_cache
 
 # --- A cluster: it has an address that is known here, and RDS makes the password of its master user
 
@@ -336,7 +336,7 @@ def in_background(serve_forever):
 if "DATABASE_TARGET" in os.environ:
     in_background(serve_databases)
 if "CACHE_TARGET" in os.environ:
-    in_background(lambda: local_elasticache.serve_caches(certificate))
+    in_background(lambda: elasticache.serve_caches(certificate))
 
 from ministack.app import main  # noqa: E402  it starts from the environment as it is now
 

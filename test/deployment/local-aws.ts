@@ -125,6 +125,7 @@ export async function startLocalAws({ certificate, key, serverHost, behind = {} 
     TMPDIR: folder,
     PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
     LANG: 'C.UTF-8',
+    PYTHONDONTWRITEBYTECODE: '1',
     AUTH: 'true',
     USE_SSL: '1',
     BIND_HOST: '127.0.0.1',

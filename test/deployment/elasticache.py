@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from ministack.core.iam_evaluator import EvalContext, evaluate, resolve_credential, resolve_principal
 from ministack.core.responses import request_scope
 from ministack.core.sigv4 import build_canonical_request, build_string_to_sign, calculate_signature, signatures_match
-from ministack.services import elasticache
+from ministack.services import elasticache as service
 
 ACCOUNT, REGION = "000000000000", os.environ["AWS_REGION"]
 PORT = 6379
@@ -75,10 +75,10 @@ def access_string(user, token):
     """What the user is permitted, if the token lets this user in; None if it does not."""
     with request_scope(ACCOUNT, REGION):
         cache = urlsplit(f"//{token}").netloc
-        members = elasticache._user_groups.get(groups.get(cache), {}).get("UserIds", [])
+        members = service._user_groups.get(groups.get(cache), {}).get("UserIds", [])
         key = signer(token, cache, user) if user in members else None
         if key and may_connect(key, f"serverlesscache:{cache}") and may_connect(key, f"user:{user}"):
-            return elasticache._users[user]["AccessString"]
+            return service._users[user]["AccessString"]
     return None
 
 
