@@ -42,7 +42,7 @@ async function start(): Promise<void> {
 
   const issuer = `http://${localDeployment.host}:${port}`;
   const { keyring } = kept;
-  const options = { keyring, dataDirectory };
+  const options = { keyring, dataDirectory, warn: (text: string) => log('warn', text) };
   const stores = await openStores(configuration, options);
   await applyMissingSchemas(configuration, stores, options);
   const runtime: Runtime = {

@@ -1,7 +1,7 @@
 import { AwsClient, AwsV4Signer } from 'aws4fetch';
 import { keyContext } from './config/keys.ts';
 import { InputError, StoreError } from './domain/errors.ts';
-import type { Server } from './open-stores.ts';
+import type { CacheLogin, Server } from './open-stores.ts';
 
 // What functions and their deployment ask of AWS beside their stores, over HTTPS with Signature Version 4: some calls that
 // do not earn the load time of an SDK client each.
@@ -68,24 +68,41 @@ export async function callAws(
 export const isRefusal = (error: unknown, name: string): boolean =>
   error instanceof StoreError && error.message.endsWith(`: ${name}`);
 
-/**
- * What to give to a database as the password of `user`: a token of AWS IAM that lives 15 minutes, signed here without a
- * request (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html).
- */
-export async function databaseToken({ host, port, user }: Server, datetime?: string): Promise<string> {
-  const url = new URL(`https://${host}:${port}/`);
-  url.searchParams.set('Action', 'connect');
-  url.searchParams.set('DBUser', user);
+/** A URL signed for 15 minutes, without its scheme: what AWS takes as a password. Nothing is sent for it. */
+async function presigned(service: string, url: URL, datetime: string | undefined): Promise<string> {
   url.searchParams.set('X-Amz-Expires', '900');
   const signer = new AwsV4Signer({
     ...credentials(),
-    service: 'rds-db',
+    service,
     region: variable('AWS_REGION'),
     url: url.href,
     signQuery: true,
     ...(datetime !== undefined && { datetime }),
   });
   return (await signer.sign()).url.href.replace(/^https:\/\//, '');
+}
+
+/**
+ * What to give to a database as the password of `user`: a token of AWS IAM
+ * (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html).
+ */
+export function databaseToken({ host, port, user }: Server, datetime?: string): Promise<string> {
+  const url = new URL(`https://${host}:${port}/`);
+  url.searchParams.set('Action', 'connect');
+  url.searchParams.set('DBUser', user);
+  return presigned('rds-db', url, datetime);
+}
+
+/**
+ * What to give to a cache of Amazon ElastiCache as the password of `user`, whose id is this name too: a token of AWS IAM
+ * (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html). It is for the cache's name, not for its host.
+ */
+export function cacheToken({ cacheName, serverless, user }: CacheLogin, datetime?: string): Promise<string> {
+  const url = new URL(`https://${cacheName}/`);
+  url.searchParams.set('Action', 'connect');
+  if (serverless) url.searchParams.set('ResourceType', 'ServerlessCache');
+  url.searchParams.set('User', user);
+  return presigned('elasticache', url, datetime);
 }
 
 /** The password in a secret of AWS Secrets Manager: its text, or the field `password` of its JSON. */

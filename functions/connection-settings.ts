@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Configuration, StoreSettings } from './config/configuration.ts';
 import { usualPorts } from './config/engines.ts';
 import { InputError, StoreError } from './domain/errors.ts';
-import type { OpenOptions, Server } from './open-stores.ts';
+import type { CacheLogin, OpenOptions, Server } from './open-stores.ts';
 import type { CassandraSettings } from './stores/cassandra.ts';
 import type { KeyspacesSettings } from './stores/keyspaces.ts';
 import type { PostgresqlSettings } from './stores/postgresql-connection.ts';
@@ -52,18 +52,21 @@ export async function databaseSettings(
 /** How a configured Valkey is reached. */
 export async function valkeySettings(
   name: string,
-  { hosts, user, password, tls, ...cache }: ValkeyCache,
+  { hosts, user, password, tls, cacheName = '', serverless, ...cache }: ValkeyCache,
   options: OpenOptions,
 ): Promise<ValkeySettings> {
   if (!hosts) throw new InputError(`caches["${name}"].hosts`, 'missing', 'servers that are there');
   return {
     hosts,
     cluster: cache.cluster,
+    ...(options.warn && { warn: options.warn }),
     tls: await certificates(tls),
     ...(cache.timeToLiveSeconds !== undefined && { timeToLiveSeconds: cache.timeToLiveSeconds }),
     ...(cache.timeToIdleSeconds !== undefined && { timeToIdleSeconds: cache.timeToIdleSeconds }),
     ...(user !== undefined && { user }),
-    ...(password !== undefined && { password: passwordWithoutIam(password, options) }),
+    ...(password !== undefined && {
+      password: passwordOf(password, options, { cacheName, serverless, user: user ?? '' }),
+    }),
   };
 }
 
@@ -82,7 +85,7 @@ export async function cassandraSettings(
     ...(writeConsistency && { writeConsistency }),
     tls: await certificates(tls),
     ...(user !== undefined && { user }),
-    ...(password !== undefined && { password: passwordWithoutIam(password, options) }),
+    ...(password !== undefined && { password: passwordOf(password, options, undefined) }),
   };
 }
 
@@ -94,17 +97,6 @@ export function keyspacesSettings(
   if (!region) throw new InputError('the Region of Keyspaces', 'missing', '`region`, or AWS_REGION in the environment');
   const level = readConsistency as KeyspacesSettings['readConsistency'];
   return { keyspace, region, ...(level && { readConsistency: level }) };
-}
-
-/** IAM has tokens of its own for each service; this version makes those of databases. */
-function passwordWithoutIam(password: Password, options: OpenOptions) {
-  if (typeof password === 'object' && 'iam' in password) {
-    throw new StoreError(
-      'unsupported',
-      'a token of IAM is for databases in this version; give { "secretArn": "arn:…" }',
-    );
-  }
-  return passwordOf(password, options, { host: '', port: 0, user: '' });
 }
 
 /** What a URL says, taken apart: given a whole one, the driver would let it overrule user, password and TLS. */
@@ -123,7 +115,7 @@ function partsOf(url: string) {
 type Password = NonNullable<Exclude<Database, { embedded: true }>['password']>;
 
 /** A password's text at once; a function for one that must be asked for, so that each new connection gets a fresh one. */
-function passwordOf(password: Password, { password: ask }: OpenOptions, server: Server) {
+function passwordOf(password: Password, { password: ask }: OpenOptions, login: Server | CacheLogin | undefined) {
   if (typeof password === 'string') return password;
   if ('env' in password) {
     const value = process.env[password.env];
@@ -136,7 +128,9 @@ function passwordOf(password: Password, { password: ask }: OpenOptions, server: 
       'unsupported',
       'a password from AWS needs somebody who asks for it: `openStores` with `password`, or { "env": "NAME" }',
     );
-  const reference = 'secretArn' in password ? password : { ...password, ...server };
+  if ('secretArn' in password) return () => ask(password);
+  if (!login) throw new StoreError('unsupported', 'a token of IAM is for databases and caches');
+  const reference = { ...password, ...login };
   return () => ask(reference);
 }
 

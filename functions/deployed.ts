@@ -56,6 +56,7 @@ export async function fromEnvironment(useIn?: (configuration: Configuration) => 
     keyring,
     observe,
     password: passwordFromAws,
+    warn: (text) => log('warn', text),
     ...(use && { kinds: Object.keys(use) as StoreKind[] }),
   });
   return {

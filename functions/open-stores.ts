@@ -34,18 +34,27 @@ export interface OpenOptions {
   readonly clock?: Clock;
   /** Told of every operation of the stores. */
   readonly observe?: Observe;
+  /** Told of what a server is set to that may do harm, once it is there. */
+  readonly warn?: (text: string) => void;
   /** Folder that embedded databases are kept in. */
   readonly dataDirectory?: string;
   /** The kinds whose connections are opened; all without. A function opens only what it uses. */
   readonly kinds?: readonly StoreKind[];
   /** Where a password of `{ "secretArn": … }` or `{ "iam": true }` comes from; asked for every new connection. */
-  readonly password?: (reference: { secretArn: string } | ({ iam: true } & Server)) => Promise<string>;
+  readonly password?: (reference: { secretArn: string } | ({ iam: true } & (Server | CacheLogin))) => Promise<string>;
 }
 
 /** A server, and who connects to it. */
 export interface Server {
   readonly host: string;
   readonly port: number;
+  readonly user: string;
+}
+
+/** A cache of Amazon ElastiCache, and who connects to it. */
+export interface CacheLogin {
+  readonly cacheName: string;
+  readonly serverless: boolean;
   readonly user: string;
 }
 
@@ -82,7 +91,9 @@ export async function openStores(configuration: Configuration, options: OpenOpti
     const opened = async () => {
       const here = engines.get(`cache ${cache}`) ?? lookupCaches.get(cache);
       if (here) return (await here).artifacts;
-      const engine = openCache(configuration, cache, options, clock);
+      // Nothing is lost that such a cache removes.
+      const { warn: _, ...quiet } = options;
+      const engine = openCache(configuration, cache, quiet, clock);
       lookupCaches.set(cache, engine);
       engine.catch(() => lookupCaches.delete(cache)); // the next call tries again
       return (await engine).artifacts;

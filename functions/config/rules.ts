@@ -151,6 +151,18 @@ function login(path: Path, server: Draft): Fault[] {
       'nothing',
       'the user that the IAM token is for',
     ),
+    ...when(
+      iam && engine === 'valkey' && server.hosts !== undefined && server.cacheName === undefined,
+      [...path, 'cacheName'],
+      'nothing',
+      'the name of the cache that the IAM token is for',
+    ),
+    ...when(
+      iam && elsewhere && server.tls === false,
+      [...path, 'tls'],
+      'false',
+      'true: a token of IAM goes over TLS only',
+    ),
   ];
 }
 

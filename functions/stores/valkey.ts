@@ -5,7 +5,8 @@ import type { AuthorizationCodeStore, ClientAccessTokenStore, Digest, Engine, St
 import { createAccessTokenStore } from './valkey/access-tokens.ts';
 import { createArtifactStore } from './valkey/artifacts.ts';
 import { base64url, join, readerOf, short, traceOf, u32 } from './valkey/bytes.ts';
-import { type ConnectionSettings, openConnection } from './valkey/connection.ts';
+import { type Connection, type ConnectionSettings, openConnection } from './valkey/connection.ts';
+import { tellOfEviction } from './valkey/eviction.ts';
 import type { Limits } from './valkey/limits.ts';
 import { createPurge } from './valkey/purge.ts';
 import { head } from './valkey/records.ts';
@@ -24,7 +25,10 @@ import { createStore, type Store } from './valkey/store.ts';
 // a, w, n             an artifact; a second way in; pointers to the artifacts of a consent
 // t                   a client's token
 
-export interface ValkeySettings extends ConnectionSettings, Limits {}
+export interface ValkeySettings extends Omit<ConnectionSettings, 'onFirstReady'>, Limits {
+  /** Told, when the first connection is good, of what the server is set to that may do harm. */
+  readonly warn?: (text: string) => void;
+}
 
 /**
  * Opens the four stores over one connection, or one to each node of a cluster. A server that is away is noticed by the
@@ -35,7 +39,11 @@ export interface ValkeySettings extends ConnectionSettings, Limits {}
  * of revocations) stays until its `retainUntil`. With `timeToIdleSeconds` every lookup is a write.
  */
 export function createEngine(settings: ValkeySettings, clock: Clock): Engine {
-  const connection = openConnection(settings, clock);
+  const { warn } = settings;
+  const connection: Connection = openConnection(
+    { ...settings, ...(warn && { onFirstReady: () => tellOfEviction(connection, warn) }) },
+    clock,
+  );
   const store = createStore(connection, settings, clock);
   const purge = createPurge(connection);
   return {

@@ -60,6 +60,8 @@ export const everything = (): Document => ({
       cluster: true,
       user: 'oauth',
       password: { iam: true },
+      cacheName: 'oauth-cache',
+      serverless: true,
       tls: true,
       securityGroup: 'sg-0a1b2c3d',
       timeToLiveSeconds: 100_000,

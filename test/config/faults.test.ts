@@ -357,6 +357,15 @@ const cases: [name: string, change: (document: Document) => void, ...faults: Fau
     fault('databases["by host"].user', 'nothing', 'the user that the IAM token is for'),
   ],
   [
+    'IAM without the name of the cache, and without TLS',
+    (d) => {
+      const { cacheName: _, ...cache } = d.caches.valkey;
+      d.caches.valkey = { ...cache, tls: false };
+    },
+    fault('caches["valkey"].cacheName', 'nothing', 'the name of the cache that the IAM token is for'),
+    fault('caches["valkey"].tls', 'false', 'true: a token of IAM goes over TLS only'),
+  ],
+  [
     'a login in two places',
     (d) =>
       Object.assign(d.databases['by url'], {

@@ -170,7 +170,7 @@ const start = async (version: string): Promise<Server> => {
 export const valkey: Engine = {
   name: 'valkey',
   versions: [SINGLE, CLUSTER],
-  tests: ['test/stores/valkey-settings.test.ts', 'test/stores/valkey-users.test.ts'],
+  tests: ['connections', 'settings', 'users'].map((what) => `test/stores/valkey-${what}.test.ts`),
   start,
   attach: async (url) => ({ version: 'by URL', env: { VALKEY_URL: url }, stop: async () => {} }),
 };

@@ -72,10 +72,19 @@ describe('Valkey', () => {
     expect(await valkeySettings('c', valkeyOf({ hosts: ['cache.example'] }), {})).toMatchObject({ tls: {} });
   });
 
-  it('without hosts, or with a token of IAM, is refused in words', async () => {
+  it('with IAM asks for a token of its cache and user', async () => {
+    for (const serverless of [true, false]) {
+      const login = { user: 'oauth', password: { iam: true }, cacheName: 'oauth-cache', serverless };
+      const { password: asked } = await valkeySettings('c', valkeyOf({ hosts: ['cache.example'], ...login }), {
+        password,
+      });
+      const reference = { iam: true, cacheName: 'oauth-cache', serverless, user: 'oauth' };
+      expect(typeof asked === 'function' && (await asked())).toBe(JSON.stringify(reference));
+    }
+  });
+
+  it('without hosts is refused in words', async () => {
     await expect(valkeySettings('c', valkeyOf({}), {})).rejects.toThrow('caches["c"].hosts is missing');
-    const iam = valkeyOf({ hosts: ['cache.example'], user: 'oauth', password: { iam: true } });
-    await expect(valkeySettings('c', iam, { password })).rejects.toMatchObject({ code: 'unsupported' });
   });
 });
 

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis } from 'iovalkey';
 import type { Clock } from '../../domain/clock.ts';
@@ -21,10 +22,13 @@ export interface ConnectionSettings {
   /** How long a call may take, connecting and following a moved slot included. Default: 2000. */
   readonly requestTimeoutMs?: number;
   /**
-   * A connection whose password comes from a function is replaced when it is this old. ElastiCache closes those that were
-   * opened with IAM after twelve hours. Default: six hours.
+   * A connection whose password comes from a function is replaced when it is this old, or up to a fifth younger, so that
+   * those that were opened together are not replaced together. ElastiCache closes what was opened with IAM after twelve
+   * hours. Default: six hours.
    */
   readonly longestConnectionMs?: number;
+  /** Called when the first connection is good. */
+  readonly onFirstReady?: () => void;
 }
 
 export type Argument = Uint8Array | string | number;
@@ -55,17 +59,25 @@ interface Way<T> {
   readonly whole?: Call<T>;
   /** It has been sent again. */
   readonly isLast?: boolean;
+  /** How long it may take. Default: as long as any call. */
+  readonly ms?: number;
 }
 
 /** A client while it is used for new calls. */
 interface Lease {
   readonly client: Client;
-  readonly openedMs: number;
+  /** When another takes its place. */
+  readonly endsMs: number;
+  /** When it was last sent something. */
+  usedMs: number;
   /** The scripts that a server has from it. */
   readonly sent: Set<Script>;
   wasReady: boolean;
   lastError?: unknown;
 }
+
+/** A connection that nothing was sent on for so long may be dead without a word: the process was frozen, or something on the way has forgotten it. */
+const IDLE_MS = 60_000;
 
 const TIMED_OUT = 'Command timed out'; // the client's own words
 const isTimeout = (error: unknown) => error instanceof Error && error.message === TIMED_OUT;
@@ -101,6 +113,7 @@ export function openConnection(settings: ConnectionSettings, clock: Clock): Conn
     retryStrategy: null,
     maxRetriesPerRequest: 0,
     commandTimeout: requestTimeoutMs,
+    keepAlive: IDLE_MS, // so that nothing on the way forgets it
   };
   const connect = (): Client => {
     if (!cluster) return new Redis({ ...options, ...nodes[0], retryStrategy: () => null });
@@ -120,16 +133,24 @@ export function openConnection(settings: ConnectionSettings, clock: Clock): Conn
   };
 
   let current: Lease | undefined;
-  const lease = (): Lease => {
-    const nowMs = clock();
+  let wasEverReady = false;
+  const lease = (nowMs: number): Lease => {
     if (current?.client.status === 'end') current = undefined;
-    if (current && typeof settings.password === 'function' && nowMs - current.openedMs >= longestConnectionMs) {
-      retire(current);
-    }
+    if (current && nowMs >= current.endsMs) retire(current);
     if (current) return current;
-    const opened: Lease = { client: connect(), openedMs: nowMs, sent: new Set(), wasReady: false };
+    const lifeMs =
+      typeof settings.password === 'function' ? (longestConnectionMs * randomInt(80, 101)) / 100 : Infinity;
+    const opened: Lease = {
+      client: connect(),
+      endsMs: nowMs + lifeMs,
+      usedMs: nowMs,
+      sent: new Set(),
+      wasReady: false,
+    };
     opened.client.on('ready', () => {
       opened.wasReady = true;
+      if (!wasEverReady) settings.onFirstReady?.();
+      wasEverReady = true;
     });
     opened.client.on('error', (error) => {
       opened.lastError = error;
@@ -152,7 +173,7 @@ export function openConnection(settings: ConnectionSettings, clock: Clock): Conn
     // Another node, or one that was started anew.
     if (way.whole && isUnknownScript(error)) return send(way.whole, { repeatable: way.repeatable });
     const isMoved = isRefusedByReplica(error);
-    const isLost = !isReply(error) && !isTimeout(error);
+    const isLost = !isReply(error) && (!isTimeout(error) || way.ms !== requestTimeoutMs);
     // A peer that says nothing may be gone without a word: it is not asked again on that connection.
     if (isMoved || !isReply(error)) retire(used);
     if (!way.isLast && (isMoved || (isLost && way.repeatable && used.wasReady))) {
@@ -161,10 +182,19 @@ export function openConnection(settings: ConnectionSettings, clock: Clock): Conn
     throw storeError(error, isTimeout(error) ? undefined : used.lastError);
   }
   const send = <T>(call: Call<T>, way: Way<T>): Promise<T> => {
-    const used = lease();
-    // Later, it is the client's own timeout that counts.
-    const answer = used.wasReady ? call(used) : within(requestTimeoutMs, call(used));
-    return answer.catch((error: unknown) => failed(call, used, error, way));
+    const nowMs = clock();
+    const mayBeDead = (one: Lease) => one.wasReady && nowMs - one.usedMs > IDLE_MS;
+    let used = lease(nowMs);
+    if (mayBeDead(used) && !way.repeatable) {
+      retire(used);
+      used = lease(nowMs);
+    }
+    // What may be sent again tries it for half of its time, and has the other half on another connection.
+    const { ms = mayBeDead(used) ? requestTimeoutMs / 2 : requestTimeoutMs } = way;
+    used.usedMs = nowMs;
+    // The client's own timeout counts when it is connected.
+    const answer = used.wasReady && ms === requestTimeoutMs ? call(used) : within(ms, call(used));
+    return answer.catch((error: unknown) => failed(call, used, error, { ...way, ms }));
   };
 
   return {
