@@ -73,7 +73,9 @@ describeOn(given)('a user who logs in with tokens of IAM', () => {
   it('has each connection replaced before it is too old, and no call is lost by it', async () => {
     const engine = openWith({ ...given, user, password, longestConnectionMs: 10 * HOUR * 1000 });
     const { clock, accessTokens } = engine;
-    const all = await Promise.all(many(30, () => issue(engine, { access: { expiresAt: clock.now() + 99 * HOUR } })));
+    const access = { expiresAt: clock.now() + 99 * HOUR };
+    const all = await Promise.all(many(30, () => issue(engine, { access })));
+    const ended = await Promise.all(many(9, () => issue(engine, { access })));
     const look = () => Promise.all(all.map(({ accessKey }) => accessOutcome(accessTokens, accessKey, clock.now())));
     const active = all.map(() => 'active');
     await expire();
@@ -88,10 +90,13 @@ describeOn(given)('a user who logs in with tokens of IAM', () => {
       const now = clock.now() - 8 * HOUR;
       return rotate(accessTokens, grant, refreshKey, newSuccessor(now), { now });
     });
+    // These are sent once: an answer that was lost would be a failure.
+    const revocations = ended.map(({ accessKey }) => accessTokens.revokeAccess(accessKey, { now: clock.now() }));
     clock.advance(2 * HOUR + 1);
     const later = look();
     expect(await waiting).toEqual(active);
     expect((await Promise.all(rotations)).map(({ outcome }) => outcome)).toEqual(all.map(() => 'rotated'));
+    expect(await Promise.all(revocations)).toEqual(ended.map(() => true));
     expect(await later).toEqual(active);
     expect(asked).toBeGreaterThan(before);
     // The old ones are closed when what was under way on them has been answered.
