@@ -55,8 +55,13 @@ export interface ElasticacheValkeyProps extends ElasticacheSettings, Omit<Kept, 
 
 const PORT = 6379;
 
-export const elasticacheValkeyFacts = ['cacheName', 'host'] as const;
-export type ElasticacheValkeyFacts = FactsOf<(typeof elasticacheValkeyFacts)[number]>;
+/**
+ * What functions need to know of a cache, as text that can cross stacks. Its name is another fact for each form: a stack that
+ * was told of the other one finds no such parameter, and is not deployed.
+ */
+export const elasticacheValkeyFacts = (nodes: ElasticacheNodes | undefined) =>
+  [nodes ? 'replicationGroupId' : 'serverlessCacheName', 'host'] as const;
+export type ElasticacheValkeyFacts = FactsOf<string> & FactsOf<'host'>;
 
 /**
  * A Valkey in Amazon ElastiCache, Serverless or of nodes in cluster mode, in more than one Availability Zone: encrypted at
@@ -80,7 +85,8 @@ export class ElasticacheValkey extends Construct {
     const place = { name, users, securityGroupIds: [servers.securityGroupId] };
     const [cache, host] = nodes ? this.createNodes(props, nodes, place) : this.createServerless(props, place);
     for (const kept of [cache, ...this.node.findAll().filter(isKept)]) kept.applyRemovalPolicy(props.removalPolicy);
-    this.facts = { cacheName: name, host };
+    const [nameFact] = elasticacheValkeyFacts(nodes);
+    this.facts = { [nameFact]: name, host };
   }
 
   private createUsers(name: string): CfnUserGroup {
@@ -234,24 +240,23 @@ export function elasticacheValkeyConnection(
 ): StoreConnection {
   const { nodes, maxGigabytes } = settings;
   const serverless = nodes === undefined;
-  const userOf = (use: ConnectionUse) => userName(facts.cacheName, valkeyUserFor(use, settings));
+  const [nameFact] = elasticacheValkeyFacts(nodes);
+  const name = () => facts[nameFact] ?? '';
+  const userOf = (use: ConnectionUse) => userName(name(), valkeyUserFor(use, settings));
   return {
     facts,
     network,
     watched: (limits) =>
-      (nodes ? watchedCacheNodes(facts.cacheName, nodes) : watchedServerlessCache(facts.cacheName, maxGigabytes))(
-        limits,
-      ),
+      (nodes ? watchedCacheNodes(name(), nodes) : watchedServerlessCache(name(), maxGigabytes))(limits),
     settingsFor: (use) => ({
       hosts: [`${facts.host}:${PORT}`],
       cluster: true,
       user: userOf(use),
       password: { iam: true },
-      cacheName: facts.cacheName,
+      cacheName: name(),
       serverless,
       tls: true,
     }),
-    grant: (grantee, use) =>
-      grantConnect(scope, grantee, { cacheName: facts.cacheName, serverless, user: userOf(use) }),
+    grant: (grantee, use) => grantConnect(scope, grantee, { cacheName: name(), serverless, user: userOf(use) }),
   };
 }

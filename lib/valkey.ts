@@ -29,7 +29,7 @@ export interface ValkeyOptions {
 type Deployment = ValkeyOptions & DeploymentContext;
 type Used = UsedConnection<ValkeyCache>;
 
-export const valkey: Engineer<ValkeyCache, ValkeyOptions, keyof ElasticacheValkeyFacts> = (used, deployment) => {
+export const valkey: Engineer<ValkeyCache, ValkeyOptions> = (used, deployment) => {
   const { settings } = used;
   const { elasticache = {} } = deployment;
   const { evictionPolicy, timeToIdleSeconds } = settings;
@@ -62,11 +62,12 @@ export const valkey: Engineer<ValkeyCache, ValkeyOptions, keyof ElasticacheValke
       ...idleWarnings(used),
       ...sharingWarnings(used, deployment, 'cache'),
     ],
-    facts: elasticacheValkeyFacts,
+    facts: elasticacheValkeyFacts(elasticache.nodes),
     create: (scope, id, { network, ...kept }) =>
       new ElasticacheValkey(scope, id, { ...elasticache, ...limits, ...kept, network: network(), evictionPolicy })
         .facts,
-    connect: (scope, facts, network) => elasticacheValkeyConnection(scope, limits, facts, network),
+    connect: (scope, facts, network) =>
+      elasticacheValkeyConnection(scope, limits, facts as ElasticacheValkeyFacts, network),
   };
 };
 

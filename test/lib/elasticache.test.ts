@@ -254,12 +254,28 @@ describe('a function', () => {
     expect(known.configuration.caches.c).toMatchObject(overlay);
     const [statement, ...others] = permittedTo(id);
     expect([statement.Action, others]).toEqual(['elasticache:Connect', []]);
-    const cacheName = { Ref: expect.stringContaining('cacheName') };
+    const cacheName = { Ref: expect.stringContaining('serverlessCacheName') };
     const arn = ['arn:', { Ref: 'AWS::Partition' }, ':elasticache:eu-central-1:111111111111:'];
     expect(statement.Resource).toEqual([
       { 'Fn::Join': ['', [...arn.slice(0, 2), `${arn[2]}serverlesscache:`, cacheName]] },
       { 'Fn::Join': ['', [...arn.slice(0, 2), `${arn[2]}user:`, cacheName, `-${user}`]] },
     ]);
+  });
+
+  it('asks for what only the same form of cache has published', () => {
+    const asked = (each: Template) =>
+      Object.values(each.findParameters('*', { Type: 'AWS::SSM::Parameter::Value<String>' }))
+        .map(({ Default }) => String(Default))
+        .filter((name) => name.includes('/caches/'));
+    const published = (each: Template) =>
+      propertiesOf(each, 'AWS::SSM::Parameter')
+        .map(({ Name }) => Name)
+        .filter((name) => name.includes('/caches/') && !name.endsWith('/settings'));
+    const place = '/oauth2-stores/caches/c';
+    expect(published(serverless.data)).toEqual([`${place}/serverlessCacheName`, `${place}/host`]);
+    expect(asked(serverless.service).toSorted()).toEqual(published(serverless.data).toSorted());
+    expect(published(onNodes.data)).toEqual([`${place}/replicationGroupId`, `${place}/host`]);
+    expect(asked(onNodes.service).toSorted()).toEqual(published(onNodes.data).toSorted());
   });
 
   it('of nodes is permitted their replication group', () => {
