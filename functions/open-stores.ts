@@ -185,7 +185,9 @@ const databaseServers: Partial<
     DatabaseEngine,
     () => Promise<{ createEngine(settings: DatabaseSettings, clock: Clock): Engine | Promise<Engine> }>
   >
-> = {};
+> = {
+  oracle: () => import('./stores/oracle.ts'),
+};
 
 // A function's bundle holds only the engines that it serves: the others are left out when it is bundled.
 async function open(

@@ -18,10 +18,12 @@ interface Diagnostics {
 }
 
 export const schemaOf: Partial<Record<DatabaseEngine, () => Promise<Schema>>> = {
+  oracle: () => import('../../functions/stores/oracle-schema.ts'),
   postgresql: () => import('../../functions/stores/postgresql-schema.ts'),
 };
 
 export const diagnosticsOf: Partial<Record<DatabaseEngine, () => Promise<Diagnostics>>> = {
+  oracle: () => import('../../functions/stores/oracle-diagnosis.ts'),
   postgresql: () => import('../../functions/stores/postgresql-diagnosis.ts'),
 };
 

