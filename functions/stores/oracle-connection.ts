@@ -137,9 +137,16 @@ const CODES: Record<string, StoreErrorCode> = {
   'ORA-12899': 'invalid', // a text that is too long
 };
 
+/** The code of an error; of one of the driver's that only passes on what the listener said, the listener's. */
+export function codeOf(error: unknown): string {
+  const { code = '', message = '' } = error as { code?: string; message?: string };
+  return (code.startsWith('NJS-5') && /\bORA-\d{5}\b/.exec(message)?.[0]) || code;
+}
+
 export function storeError(cause: unknown): StoreError {
   if (cause instanceof StoreError) return cause;
-  const { code = '', message = '' } = cause as { code?: string; message?: string };
+  const code = codeOf(cause);
+  const { message = '' } = cause as { message?: string };
   if (/ORA-00942/.test(`${code} ${message}`)) {
     return new StoreError('unsupported', 'a table is missing: apply sql/oracle/oauth-server.sql and oauth-client.sql', {
       cause,

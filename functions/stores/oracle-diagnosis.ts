@@ -1,5 +1,5 @@
 import { StoreError } from '../domain/errors.ts';
-import { close, connect, placeOf } from './oracle-connection.ts';
+import { close, codeOf, connect, placeOf } from './oracle-connection.ts';
 import {
   type Component,
   type Diagnosis,
@@ -37,7 +37,8 @@ export async function diagnose(settings: DatabaseSettings, components: readonly 
     return await examine(query, place, components).finally(() => close(connection));
   } catch (error) {
     if (error instanceof StoreError) return { fault: error.message };
-    return { fault: inWords(error as Error, place, BY_CODE, BY_MESSAGE) };
+    const { message } = error as Error;
+    return { fault: inWords({ code: codeOf(error), message }, place, BY_CODE, BY_MESSAGE) };
   }
 }
 
@@ -114,7 +115,7 @@ const BY_CODE: Readonly<Record<string, Words>> = {
   'NJS-116': (place) => loginFailed(place, 'the password is stored in a way of Oracle 10g: set it anew'),
   'ORA-12514': noService,
   'NJS-518': noService,
-  'NJS-517': ({ server }, message) => `the listener at ${server} refuses: ${message}`,
+  'NJS-530': notFound,
   'ORA-00018': ({ server }) => `${server} has too many sessions`,
   'ORA-00020': ({ server }) => `${server} has too many processes`,
   'ORA-12516': ({ server }) => `${server} has too many connections`,
@@ -133,7 +134,6 @@ const BY_CODE: Readonly<Record<string, Words>> = {
 // What stands behind the driver's "cannot connect", and what TLS says.
 const BY_MESSAGE: readonly (readonly [RegExp, Words])[] = [
   [/ECONNREFUSED/, refused],
-  [/ENOTFOUND|EAI_AGAIN|getaddrinfo/, notFound],
   [/wrong version number|packet length too long|SSL alert|EPROTO/, noTls],
   [
     /ORA-01031|ORA-41900|insufficient privileges/,

@@ -1,0 +1,159 @@
+import { randomBytes } from 'node:crypto';
+import oracledb from 'oracledb';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { Engine } from '../../functions/domain/ports.ts';
+import { createEngine } from '../../functions/stores/oracle.ts';
+import { columns, encoded, namesIn, values } from '../../functions/stores/oracle-binds.ts';
+import * as statements from '../../functions/stores/oracle-statements.ts';
+import { everyOperation } from '../conformance/operations.ts';
+import { issue, newArtifact, newAttempt, newGrant, newSuccessor, withKeys } from '../conformance/records.ts';
+import { recordSent, type Sent } from './oracle-texts.ts';
+
+// What the driver is told of each value and column. Oracle itself is not here to take it.
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const open = (): Promise<Engine> =>
+  createEngine({ host: 'db', database: 'oauth', user: 'app', password: 'app', tls: false }, () => 0);
+
+const textsIn = (from: object): string[] =>
+  Object.values(from).flatMap((one) => (typeof one === 'string' ? [one] : typeof one === 'object' ? textsIn(one) : []));
+
+/** What every operation sends, answered with nothing. */
+async function sentByAll(): Promise<Sent[]> {
+  const sent = recordSent((text) => {
+    if (text.includes(':o_same')) return { outBinds: { o_same: 1 } };
+    if (text.includes('v_marks')) return { outBinds: { o_outcome: 'persisted' } };
+    return text.includes(':o_') ? { outBinds: {} } : { rows: [] };
+  });
+  const engine = await open();
+  const now = 1_800_000_000;
+  const clock = { now: () => now, nowMs: () => now * 1000, advance: () => {} };
+  const calls = everyOperation(now, withKeys(newGrant(now), newSuccessor(now)));
+  for (const [, call] of calls) await call(engine);
+  await issue({ ...engine, clock }, { refresh: { foreign: true }, access: { foreign: true } });
+  await engine.accessTokens.persist(
+    { grant: newGrant(now) },
+    { now, attempt: newAttempt(), authorizedAtMs: now * 1000 },
+  );
+  await engine.artifacts.put(newArtifact(now), { now });
+  return sent.filter(({ text }) => !text.startsWith('ALTER SESSION'));
+}
+
+describe('each statement', () => {
+  it('names values and columns that there are, and no others stand in the lists', () => {
+    const names = textsIn(statements).map(namesIn);
+    expect(new Set(names.flatMap((one) => one.values))).toEqual(new Set(Object.keys(values)));
+    expect(new Set(names.flatMap((one) => one.columns))).toEqual(new Set(Object.keys(columns)));
+  });
+
+  it('has no colon but those of its names and of assignments', () => {
+    for (const text of textsIn(statements)) {
+      expect(text.replaceAll(/:(?:=|[io]_[A-Za-z_]+\b)/g, '')).not.toContain(':');
+    }
+  });
+
+  it('holds no empty text: to Oracle that is NULL', () => {
+    for (const text of textsIn(statements)) expect(text).not.toMatch(/''/);
+  });
+
+  it('names its binds in at most thirty letters, none of them by a word of SQL', () => {
+    for (const name of [...Object.keys(values), ...Object.keys(columns)]) expect(`i_${name}`).toMatch(/^i_\w{1,28}$/);
+  });
+});
+
+describe('what is bound', () => {
+  it('is exactly what the text names, in the direction, of the type and with the room of the lists', async () => {
+    const sent = await sentByAll();
+    expect(sent.length).toBeGreaterThan(35);
+    for (const { text, binds } of sent) {
+      const names = namesIn(text);
+      expect(Object.keys(binds).toSorted()).toEqual(
+        [...names.values.map((name) => `i_${name}`), ...names.columns.map((name) => `o_${name}`)].toSorted(),
+      );
+      for (const name of names.values) {
+        const bind = binds[`i_${name}`];
+        expect(bind).toMatchObject({ dir: oracledb.BIND_IN, type: oracledb[values[name]?.type ?? 'CLOB'] });
+        expect(bind).not.toHaveProperty('maxSize');
+        if (bind?.type === oracledb.DB_TYPE_RAW && bind.val !== null) expect(bind.val).toBeInstanceOf(Buffer);
+        if (bind?.type === oracledb.DB_TYPE_NUMBER && bind.val !== null) expect(bind.val).toBeTypeOf('number');
+        if (bind?.type === oracledb.DB_TYPE_VARCHAR && bind.val !== null) expect(bind.val).toBeTypeOf('string');
+      }
+      for (const name of names.columns) {
+        const { type, size } = columns[name] as (typeof columns)[string];
+        expect(binds[`o_${name}`]).toEqual({
+          dir: oracledb.BIND_OUT,
+          type: oracledb[type],
+          ...(size !== undefined && { maxSize: size }),
+        });
+      }
+    }
+  });
+
+  it('has room for the longest record, name and digest', () => {
+    expect(columns.data?.size).toBe(32_767);
+    expect(columns.sealed?.size).toBe(32_767);
+    // 255 characters of four bytes: the driver counts bytes.
+    for (const name of ['client_id', 'subject', 'kind', 'token_key']) expect(columns[name]?.size).toBe(1020);
+    for (const [name, { size }] of Object.entries(columns)) {
+      if (name.endsWith('digest') || name.endsWith('sender')) expect(size).toBe(32);
+    }
+  });
+
+  it('is a NULL for what is empty, and refused by name where Oracle has no room for it', () => {
+    expect(encoded('data', { data: new Uint8Array(0) })).toBeNull();
+    expect(encoded('subject', { subject: '' })).toBeNull();
+    expect(encoded('subject', {})).toBeNull();
+    expect(encoded('data', { data: randomBytes(32_767) })).toHaveLength(32_767);
+    expect(() => encoded('data', { data: randomBytes(32_768) })).toThrow(
+      'data is of 32768 bytes; Oracle stores 32767 of it at most',
+    );
+    expect(encoded('clientId', { clientId: '🐙'.repeat(255) })).toHaveLength(510);
+    expect(() => encoded('clientId', { clientId: 'x'.repeat(256) })).toThrow(
+      'clientId is of 256 characters; Oracle stores 255 of it at most',
+    );
+    expect(() => encoded('digest', { digest: randomBytes(33) })).toThrow('digest is of 33 bytes');
+  });
+
+  it('is a 1 for a flag, and the selectors in hexadecimal', () => {
+    expect(encoded('accessForeign', { accessForeign: true })).toBe(1);
+    expect(encoded('refreshForeign', { refreshForeign: false })).toBe(0);
+    const selectors = Array.from({ length: 15 }, () => randomBytes(32));
+    expect(encoded('selectors', { selectors })).toBe(selectors.map((one) => one.toString('hex')).join(''));
+    expect(encoded('selectors', {})).toBeNull();
+  });
+});
+
+describe('an answer', () => {
+  const answered = async (answer: object) => {
+    recordSent(() => answer);
+    const engine = await open();
+    return engine.authorizationCodes.find(randomBytes(32), { now: 0 });
+  };
+
+  it('of nothing but NULL is no row', async () => {
+    expect(await answered({ outBinds: { o_digest: null, o_outcome: null } })).toEqual({ outcome: 'unknown' });
+  });
+
+  it('has an empty record where none is stored', async () => {
+    const found = await answered({ outBinds: { o_digest: randomBytes(32), o_data: null, o_outcome: 'active' } });
+    expect(found).toMatchObject({ outcome: 'active', code: { data: Buffer.alloc(0) } });
+  });
+});
+
+describe('a page', () => {
+  it('is fetched in one piece, records as bytes', async () => {
+    const sent = recordSent(() => ({ rows: [] }));
+    const engine = await open();
+    await engine.accessTokens.listGrants({ subject: 'alice' }, { limit: 1000 });
+    const { options } = sent.at(-1) as Sent;
+    expect(options).toMatchObject({ prefetchRows: 1001, fetchArraySize: 1001, outFormat: oracledb.OUT_FORMAT_OBJECT });
+    const handler = options.fetchTypeHandler as (column: object) => object | undefined;
+    const column = { name: 'DATA', dbType: oracledb.DB_TYPE_BLOB };
+    expect(handler(column)).toEqual({ type: oracledb.BUFFER });
+    expect(column.name).toBe('data');
+    expect(handler({ name: 'GRANT_ID', dbType: oracledb.DB_TYPE_RAW })).toBeUndefined();
+  });
+});
