@@ -11,7 +11,7 @@ import { byLead } from './sql-dialect.ts';
 // not committed yet waits for it, and then fails with DUP_VAL_ON_INDEX, after which the row is there to be looked at.
 // Most blocks lock one row. Those that lock several do so in one order (grants by minute and id, artifacts by id) or leave
 // out what is locked (the purge), so that none waits for another that waits for it.
-// WRITE WAIT IMMEDIATE: in PL/SQL a plain COMMIT need not wait until the redo log is on disk.
+// WRITE WAIT IMMEDIATE: on disk before the block ends, whatever COMMIT_WAIT says and PL/SQL would put off.
 
 const COMMIT = 'COMMIT WRITE WAIT IMMEDIATE';
 
