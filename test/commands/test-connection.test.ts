@@ -92,7 +92,7 @@ describe('test-connection, of servers that are not there, or not what they shoul
       caches: { memory: { engine: 'memory' }, table: { engine: 'dynamodb' } },
       databases: {
         embedded: { engine: 'postgresql', embedded: true, directory: 'files' },
-        oracle: { engine: 'oracle' },
+        other: { engine: 'db2' },
       },
     };
     expect(await testAll(others)).toEqual({
@@ -103,7 +103,7 @@ describe('test-connection, of servers that are not there, or not what they shoul
       },
       faults: {
         table: 'the cache "table" has no tableName: the deployment creates its table, and its functions reach it',
-        oracle: 'this version has no store for the engine oracle',
+        other: 'this version has no store for the engine db2',
       },
     });
     expect(await testAll(others, 'tokens')).toMatchObject({ status: 0, found: { embedded: expect.anything() } });
