@@ -187,6 +187,7 @@ const databaseServers: Partial<
   >
 > = {
   oracle: () => import('./stores/oracle.ts'),
+  sqlserver: () => import('./stores/sqlserver.ts'),
 };
 
 // A function's bundle holds only the engines that it serves: the others are left out when it is bundled.

