@@ -20,11 +20,13 @@ interface Diagnostics {
 export const schemaOf: Partial<Record<DatabaseEngine, () => Promise<Schema>>> = {
   oracle: () => import('../../functions/stores/oracle-schema.ts'),
   postgresql: () => import('../../functions/stores/postgresql-schema.ts'),
+  sqlserver: () => import('../../functions/stores/sqlserver-schema.ts'),
 };
 
 export const diagnosticsOf: Partial<Record<DatabaseEngine, () => Promise<Diagnostics>>> = {
   oracle: () => import('../../functions/stores/oracle-diagnosis.ts'),
   postgresql: () => import('../../functions/stores/postgresql-diagnosis.ts'),
+  sqlserver: () => import('../../functions/stores/sqlserver-diagnosis.ts'),
 };
 
 /** A database on a server, as the commands reach it. */

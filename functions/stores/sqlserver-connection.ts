@@ -41,12 +41,20 @@ export async function connectionOf(settings: DatabaseSettings): Promise<Connecti
   };
 }
 
-/** A new connection, logged in. */
+/** A new connection, logged in. Its failure has the server's number, where the server gave one. */
 export async function connect(settings: DatabaseSettings): Promise<Connection> {
   const { Connection } = await import('tedious');
   const connection = new Connection(await connectionOf(settings));
   connection.on('error', () => {}); // the statement under way fails with the same
-  await new Promise<void>((resolve, reject) => connection.connect((error) => (error ? reject(error) : resolve())));
+  let number: number | undefined;
+  const remember = (message: { number: number }) => {
+    number ??= message.number; // the first says why; the last, that the login failed
+  };
+  connection.on('errorMessage', remember);
+  await new Promise<void>((resolve, reject) => {
+    connection.connect((error) => (error ? reject(Object.assign(error, number && { number })) : resolve()));
+  });
+  connection.off('errorMessage', remember);
   return connection;
 }
 

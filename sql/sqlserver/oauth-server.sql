@@ -40,7 +40,7 @@ CREATE TABLE oauth_grant (
   refresh_digest           binary(32)      NULL,
   retired_digest           binary(32)      NULL,
   successor                varbinary(max)  NULL,
-  CONSTRAINT oauth_grant_pk PRIMARY KEY CLUSTERED (grant_id) WITH (FILLFACTOR = 75)
+  CONSTRAINT oauth_grant_pk PRIMARY KEY CLUSTERED (grant_id)
 );
 GO
 
@@ -111,7 +111,7 @@ CREATE TABLE authorization_code (
   data                     varbinary(max)  NOT NULL,
   redeemed_at              bigint          NULL,
   attempt                  binary(16)      NOT NULL,
-  CONSTRAINT authorization_code_pk PRIMARY KEY CLUSTERED (digest) WITH (FILLFACTOR = 80)
+  CONSTRAINT authorization_code_pk PRIMARY KEY CLUSTERED (digest)
 );
 GO
 
@@ -130,7 +130,7 @@ CREATE TABLE artifact (
   consumed_at              bigint          NULL,
   attempt                  binary(16)      NULL,
   data                     varbinary(max)  NOT NULL,
-  CONSTRAINT artifact_pk PRIMARY KEY CLUSTERED (kind, id) WITH (FILLFACTOR = 80)
+  CONSTRAINT artifact_pk PRIMARY KEY CLUSTERED (kind, id)
 );
 GO
 

@@ -1,0 +1,109 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Connection } from 'tedious';
+import { StoreError } from '../domain/errors.ts';
+import type { Row } from './sql-dialect.ts';
+import { createSchema, type Patience, type SchemaDialect, type Session } from './sql-schema.ts';
+import type { DatabaseSettings } from './sql-settings.ts';
+import { connect, numberOf, storeError } from './sqlserver-connection.ts';
+import { read } from './sqlserver-parameters.ts';
+
+// How SQL Server applies scripts beside traffic: a script is one transaction of its batches (what stands between two GO), which
+// gives up after LOCK_MS ms without its lock and is tried again, so that no look-up waits longer behind it. One at a time, by
+// a lock of applications (sp_getapplock) that a session holds: it is gone with its connection.
+
+/** The longest that a statement of ours stands in the way of others while it waits for its lock. */
+const LOCK_MS = 200;
+/** In which everybody else gets on before the next attempt. */
+const PAUSE_MS = 1000;
+const POLL_MS = 100;
+/** Refused for a moment: a lock that did not come in time, a deadlock. */
+const PASSING = [1222, 1205];
+/** Not what stands in our oauth_schema: another column, another type. */
+const STRANGE = [207, 245, 402, 206];
+
+const HOLD = `
+DECLARE @held int;
+EXEC @held = sp_getapplock @Resource = N'oauth2-stores schema', @LockMode = N'Exclusive', @LockOwner = N'Session', @LockTimeout = 0;
+SELECT @held AS held;`;
+
+const dialect: SchemaDialect = {
+  async tablesThere(session, tables) {
+    const looks = tables.map((table) => `SELECT '${table}' AS name WHERE OBJECT_ID(N'${table}', N'U') IS NOT NULL`);
+    return (await session.query(`${looks.join(' UNION ALL ')};`)).map(({ name }) => String(name));
+  },
+  isStrange: (error) => STRANGE.includes(numberOf(error) ?? 0),
+  runScript,
+  underLock,
+};
+
+export const { applySchema, findMissingScripts } = createSchema({
+  engine: 'sqlserver',
+  dialect,
+  open,
+  failure: storeError,
+});
+
+async function open(settings: DatabaseSettings, withinMs: number) {
+  const connection = await connect({ ...settings, pool: { ...settings.pool, statementTimeoutMs: withinMs } });
+  const batch = async (text: string) => rowsOf(connection, text);
+  return {
+    query: batch,
+    async script(text: string) {
+      await batch(text);
+    },
+    async close() {
+      connection.close();
+    },
+  };
+}
+
+/** Sends a batch as it is, not as a call: what it sets holds for the session. */
+export async function rowsOf(connection: Connection, text: string): Promise<Row[]> {
+  const { Request } = await import('tedious');
+  return new Promise((resolve, reject) => {
+    const rows: Row[] = [];
+    const request = new Request(text, (error) => (error ? reject(error) : resolve(rows)));
+    request.on('row', (columns: { metadata: { colName: string; type: { name: string } }; value: unknown }[]) => {
+      const fields = columns.map(({ metadata: { colName, type }, value }) => [
+        colName,
+        read(colName, value, type.name),
+      ]);
+      rows.push(Object.fromEntries(fields));
+    });
+    connection.execSqlBatch(request);
+  });
+}
+
+/** Asks now and then, rather than to wait in the server: that would hold the caller for as long as the other one takes. */
+async function underLock(keeper: Session, work: () => Promise<void>, patience: Patience): Promise<void> {
+  for (;;) {
+    const [row] = await keeper.query(HOLD);
+    if (Number(row?.held) >= 0) break;
+    if (patience.clock() >= patience.untilMs) throw new StoreError('timeout', 'another one is applying the schema');
+    await setTimeout(POLL_MS);
+  }
+  await work();
+}
+
+async function runScript(session: Session, path: string, text: string, { clock, untilMs }: Patience): Promise<void> {
+  for (;;) {
+    try {
+      await session.script(`SET LOCK_TIMEOUT ${LOCK_MS};`);
+      await session.script('BEGIN TRANSACTION;');
+      for (const batch of batchesOf(text)) await session.script(batch);
+      await session.script('COMMIT TRANSACTION;');
+      return;
+    } catch (cause) {
+      await session.script('IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;').catch(() => {});
+      const number = numberOf(cause);
+      if (!PASSING.includes(number ?? 0) || clock() + PAUSE_MS >= untilMs) {
+        const { code } = cause as { code?: string };
+        throw Object.assign(new Error(`${path}: ${(cause as Error).message}`, { cause }), { code, number });
+      }
+      await setTimeout(PAUSE_MS);
+    }
+  }
+}
+
+/** What stands between the lines that say GO, which clients split a script at. */
+export const batchesOf = (text: string): string[] => text.split(/^GO\s*$/m).filter((batch) => batch.trim() !== '');
