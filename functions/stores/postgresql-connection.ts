@@ -1,6 +1,6 @@
 import type { PeerCertificate } from 'node:tls';
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
-import { authoritiesOf } from './rds-authorities.ts';
+import { authoritiesOf } from './sql-authorities.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 
 // How a connection to PostgreSQL is made, and what its failures mean.

@@ -1,6 +1,6 @@
 import type { Connection, ConnectionConfiguration } from 'tedious';
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
-import { authoritiesOf } from './rds-authorities.ts';
+import { authoritiesOf } from './sql-authorities.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 
 // How a connection to SQL Server is made, and what its failures mean.
@@ -41,9 +41,16 @@ export async function connectionOf(settings: DatabaseSettings): Promise<Connecti
   };
 }
 
+/** The driver, whose names stand under `default` once it is bundled. */
+export async function loadDriver(): Promise<Driver> {
+  const loaded: Driver & { readonly default?: Driver } = await import('tedious');
+  return loaded.default ?? loaded;
+}
+type Driver = typeof import('tedious');
+
 /** A new connection, logged in. Its failure has the server's number, where the server gave one. */
 export async function connect(settings: DatabaseSettings): Promise<Connection> {
-  const { Connection } = await import('tedious');
+  const { Connection } = await loadDriver();
   const connection = new Connection(await connectionOf(settings));
   connection.on('error', () => {}); // the statement under way fails with the same
   let number: number | undefined;

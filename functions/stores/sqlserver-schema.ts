@@ -4,7 +4,7 @@ import { StoreError } from '../domain/errors.ts';
 import type { Row } from './sql-dialect.ts';
 import { createSchema, type Patience, type SchemaDialect, type Session } from './sql-schema.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
-import { connect, numberOf, storeError } from './sqlserver-connection.ts';
+import { connect, loadDriver, numberOf, storeError } from './sqlserver-connection.ts';
 import { read } from './sqlserver-parameters.ts';
 
 // How SQL Server applies scripts beside traffic: a script is one transaction of its batches (what stands between two GO), which
@@ -59,7 +59,7 @@ async function open(settings: DatabaseSettings, withinMs: number) {
 
 /** Sends a batch as it is, not as a call: what it sets holds for the session. */
 export async function rowsOf(connection: Connection, text: string): Promise<Row[]> {
-  const { Request } = await import('tedious');
+  const { Request } = await loadDriver();
   return new Promise((resolve, reject) => {
     const rows: Row[] = [];
     const request = new Request(text, (error) => (error ? reject(error) : resolve(rows)));

@@ -5,7 +5,7 @@ import { createSqlEngine } from './sql.ts';
 import type { Answer, Row, Run } from './sql-dialect.ts';
 import { createPool } from './sql-pool.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
-import { connect, numberOf, storeError } from './sqlserver-connection.ts';
+import { connect, loadDriver, numberOf, storeError } from './sqlserver-connection.ts';
 import { bound, namesIn, type ParameterType, parameters, read } from './sqlserver-parameters.ts';
 import * as statements from './sqlserver-statements.ts';
 
@@ -21,8 +21,7 @@ const DEADLOCK = 1205;
 
 /** The four stores on a SQL Server (driver `tedious`). */
 export async function createEngine(settings: DatabaseSettings, clock: Clock): Promise<Engine> {
-  const driver = await import('tedious');
-  const { Request: RequestOf, TYPES } = driver;
+  const { Request: RequestOf, TYPES } = await loadDriver();
   const types = {
     bigint: TYPES.BigInt,
     bit: TYPES.Bit,
