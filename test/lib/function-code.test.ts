@@ -7,7 +7,8 @@ import { createKeyring } from '../../functions/domain/keyring.ts';
 import { mint, newGrantId } from '../../functions/domain/token.ts';
 import { functionCode } from '../../lib/function-code.ts';
 
-type Engine = 'dynamodb' | 'postgresql';
+const engines = ['dynamodb', 'postgresql', 'sqlserver'] as const;
+type Engine = (typeof engines)[number];
 
 const folderOf = (name: FunctionName | ProvisioningFunction, engines: readonly Engine[], texts = {}) =>
   functionCode(name, engines, texts).path;
@@ -17,7 +18,7 @@ const holds = (folder: string, text: string) =>
   filesIn(folder).some((file) => readFileSync(file, 'utf8').includes(text));
 
 /** A word that only the driver of each engine has. */
-const drivers = { dynamodb: 'DynamoDB_20120810', postgresql: 'SCRAM-SHA-256' };
+const drivers = { dynamodb: 'DynamoDB_20120810', postgresql: 'SCRAM-SHA-256', sqlserver: 'EINSTLOOKUP' };
 
 const secret = Buffer.alloc(32, 7);
 const token = mint(createKeyring([{ generation: 0, secret }]), 'access token', 54, newGrantId(1_800_000_000));
@@ -29,6 +30,10 @@ const places = {
   postgresql: {
     accessTokenStores: { tokens: { storeIn: 'database', database: 'd' } },
     databases: { d: { engine: 'postgresql', host: '127.0.0.1', port: 1 } },
+  },
+  sqlserver: {
+    accessTokenStores: { tokens: { storeIn: 'database', database: 'd' } },
+    databases: { d: { engine: 'sqlserver', host: '127.0.0.1', port: 1 } },
   },
 };
 
@@ -57,15 +62,15 @@ const keys = JSON.stringify({ current: 0, keys: { 0: secret.toString('base64url'
 
 describe('the code of a function', () => {
   it.each(functionNames)('of %s holds the drivers of its engines alone', (name) => {
-    for (const engine of ['dynamodb', 'postgresql'] as const) {
+    for (const engine of engines) {
       const folder = folderOf(name, [engine]);
       for (const [driver, word] of Object.entries(drivers)) expect(holds(folder, word)).toBe(driver === engine);
     }
   });
 
-  it('of both engines holds both', () => {
+  it('of two engines holds both', () => {
     const folder = folderOf('exchange-code', ['dynamodb', 'postgresql']);
-    for (const word of Object.values(drivers)) expect(holds(folder, word)).toBe(true);
+    for (const engine of ['dynamodb', 'postgresql'] as const) expect(holds(folder, drivers[engine])).toBe(true);
   });
 
   it('of an authorizer is small: at most 350 kB with DynamoDB, 250 kB with PostgreSQL and no certificates of RDS', () => {
@@ -78,7 +83,7 @@ describe('the code of a function', () => {
     expect(bytes('postgresql')).toBeLessThanOrEqual(250_000);
   });
 
-  it.each(['dynamodb', 'postgresql'] as const)('with %s runs alone, and reaches for its store', (engine) => {
+  it.each(engines)('with %s runs alone, and reaches for its store', (engine) => {
     const folder = folderOf('lookup-token', [engine], { 'oauth-stores.json': JSON.stringify(places[engine]) });
     const { statusCode, body } = invoke(folder, 'lookup-token', lookup, { OAUTH_STORES_KEYS: keys });
     expect({ statusCode, ...JSON.parse(body) }).toMatchObject({ statusCode: 503, error: 'temporarily_unavailable' });
