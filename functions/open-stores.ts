@@ -247,5 +247,5 @@ async function openCache(
 const unsupported = (engine: string | undefined) =>
   new StoreError(
     'unsupported',
-    `this version has no store for the engine ${engine}; it has memory, dynamodb, valkey, postgresql, oracle, cassandra and keyspaces`,
+    `this version has no store for the engine ${engine}; it has memory, dynamodb, valkey, postgresql, sqlserver, oracle, cassandra and keyspaces`,
   );

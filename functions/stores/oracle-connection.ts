@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import type { Connection } from 'oracledb';
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
 import { walletOf } from './oracle-wallet.ts';
+import { authoritiesOf } from './sql-authorities.ts';
 import type { Connections } from './sql-pool.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 
@@ -14,9 +15,6 @@ const STATEMENT_MS = 10_000;
 const STATEMENTS = 64;
 // Names are compared by their bytes, whatever the instance prefers: case and trailing spaces count.
 const SESSION = 'ALTER SESSION SET NLS_COMP = BINARY';
-
-/** The Region of a server of Amazon RDS. */
-const regionOf = (host: string) => /\.([a-z0-9-]+)\.rds\.amazonaws\.com$/.exec(host)?.[1];
 
 /** Where the server is: host, port and the name of the service. */
 export const placeOf = ({ host = 'localhost', port = PORT, database = '' }: DatabaseSettings) => ({
@@ -35,11 +33,7 @@ export async function connectionOf(settings: DatabaseSettings) {
   if (tls && tls.servername !== undefined && tls.servername !== host) {
     throw new StoreError('unsupported', "Oracle's driver compares the certificate with the host, with no other name");
   }
-  const region = regionOf(host);
-  const ca =
-    tls && tls.ca === undefined && region !== undefined
-      ? (await import('./oracle-authorities.ts')).rdsAuthorities(region)
-      : undefined;
+  const ca = tls && tls.ca === undefined ? await authoritiesOf(host) : undefined;
   const walletContent = tls ? walletOf({ ...(ca !== undefined && { ca }), ...tls }) : undefined;
   // A whole descriptor: in the short form (host:port/name) a name of one character is refused, and an option could follow.
   const address = `(ADDRESS=(PROTOCOL=${tls ? 'tcps' : 'tcp'})(HOST=${plain('host', host)})(PORT=${port}))`;
