@@ -151,7 +151,7 @@ function nodeFaults(used: Used, { elasticache }: Deployment): Fault[] {
 
 function importedFaults(used: Used, { hasVpc }: Deployment): Fault[] {
   const { settings } = used;
-  const { user, password, securityGroup, cacheName } = settings;
+  const { user, password, securityGroup } = settings;
   const path = pathOf(used);
   if (isLocal(settings)) {
     const accepted = 'a cache that functions can reach, or nothing: then the deployment creates one';
@@ -160,12 +160,6 @@ function importedFaults(used: Used, { hasVpc }: Deployment): Fault[] {
   return [
     ...tlsFaults(path, settings, 'the public authorities, and so those of Amazon'),
     ...loginFaults(path, { user, password }, true),
-    ...when(
-      typeof password === 'object' && 'iam' in password && cacheName === undefined,
-      [...path, 'cacheName'],
-      'nothing',
-      'the name of the cache in ElastiCache that the token of IAM is for',
-    ),
     ...vpcFaults(path, securityGroup, hasVpc),
   ];
 }

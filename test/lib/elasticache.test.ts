@@ -429,16 +429,13 @@ describe('a deployment is refused for', () => {
       ],
     ],
     [
-      'a token for a cache without a name, a security group without its VPC',
-      { ...server, cacheName: undefined, securityGroup: 'sg-0123456789abcdef0' },
+      'a security group without its VPC',
+      { ...server, securityGroup: 'sg-0123456789abcdef0' },
       undefined,
-      [
-        'caches["c"].cacheName: found nothing; accepted: the name of the cache in ElastiCache that the token of IAM is for',
-        'network.vpc: found nothing; accepted: the VPC of caches["c"].securityGroup',
-      ],
+      ['network.vpc: found nothing; accepted: the VPC of caches["c"].securityGroup'],
     ],
   ])('%s', (_, cache, elasticache, faults) => {
-    expect(faultsOf(JSON.parse(JSON.stringify(cache)), elasticache)).toEqual(faults);
+    expect(faultsOf(cache, elasticache)).toEqual(faults);
   });
 
   it('nothing that ElastiCache has', () => {
