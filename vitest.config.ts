@@ -11,6 +11,10 @@ const onServers = [
   ...databaseServers
     .filter((engine) => !process.env[`${engine.toUpperCase()}_URL`])
     .map((engine) => `test/stores/${engine}.test.ts`),
+  ...['mysql', 'mariadb'].flatMap((engine) => [
+    ...(process.env[`${engine.toUpperCase()}_URL`] ? [] : [`test/stores/${engine}-schema.test.ts`]),
+    ...(process.env[`${engine.toUpperCase()}_FETCHED`] ? [] : [`test/stores/${engine}-faults.test.ts`]),
+  ]),
 ];
 
 export default defineConfig({

@@ -188,6 +188,8 @@ const databaseServers: Partial<
 > = {
   oracle: () => import('./stores/oracle.ts'),
   sqlserver: () => import('./stores/sqlserver.ts'),
+  mysql: () => import('./stores/mysql.ts'),
+  mariadb: () => import('./stores/mariadb.ts'),
 };
 
 // A function's bundle holds only the engines that it serves: the others are left out when it is bundled.
@@ -247,5 +249,5 @@ async function openCache(
 const unsupported = (engine: string | undefined) =>
   new StoreError(
     'unsupported',
-    `this version has no store for the engine ${engine}; it has memory, dynamodb, valkey, postgresql, sqlserver, oracle, cassandra and keyspaces`,
+    `this version has no store for the engine ${engine}; it has memory, dynamodb, valkey, postgresql, mysql, mariadb, sqlserver, oracle, cassandra and keyspaces`,
   );

@@ -21,12 +21,16 @@ export const schemaOf: Partial<Record<DatabaseEngine, () => Promise<Schema>>> = 
   oracle: () => import('../../functions/stores/oracle-schema.ts'),
   postgresql: () => import('../../functions/stores/postgresql-schema.ts'),
   sqlserver: () => import('../../functions/stores/sqlserver-schema.ts'),
+  mysql: () => import('../../functions/stores/mysql-schema.ts'),
+  mariadb: () => import('../../functions/stores/mariadb-schema.ts'),
 };
 
 export const diagnosticsOf: Partial<Record<DatabaseEngine, () => Promise<Diagnostics>>> = {
   oracle: () => import('../../functions/stores/oracle-diagnosis.ts'),
   postgresql: () => import('../../functions/stores/postgresql-diagnosis.ts'),
   sqlserver: () => import('../../functions/stores/sqlserver-diagnosis.ts'),
+  mysql: () => import('../../functions/stores/mysql-diagnosis.ts'),
+  mariadb: () => import('../../functions/stores/mariadb-diagnosis.ts'),
 };
 
 /** A database on a server, as the commands reach it. */

@@ -63,8 +63,8 @@ export async function examineSchema(
     }
     const found = await examination.versionOf(component);
     if (found !== expected) {
-      const upgrade =
-        Number(found) < expected ? `; apply sql/${engine}/upgrades/${component}-${Number(found) + 1}.sql` : '';
+      const script = found === 0 ? `${component}.sql to its end` : `upgrades/${component}-${Number(found) + 1}.sql`;
+      const upgrade = Number(found) < expected ? `; apply sql/${engine}/${script}` : '';
       return {
         fault: `the schema ${component} is of ${found === undefined ? 'no' : `the wrong`} version${found === undefined ? '' : ` ${found}`}: ${expected} is needed${upgrade}`,
       };

@@ -167,6 +167,8 @@ export async function missingScripts(
       `the database has ${strange.join(', ')} already, and no version of ${component}: give the stores a database of their own, or where ${whole} was interrupted run it to its end by hand`,
     );
   }
+  // Where DDL is no transaction, a script notes at its head that it has begun, and can be run again to its end.
+  if (found === 0) return [whole];
   return scriptsFrom(scripts, component, found);
 }
 
@@ -189,7 +191,8 @@ export function scriptsFrom(scripts: Scripts, component: Component, found: numbe
 /** What a script makes, as it stands in it. */
 export function contentsOf(text: string, component: Component): { tables: string[]; version: number } {
   const tables = [...text.matchAll(/^\s*CREATE TABLE (?:IF NOT EXISTS )?(\w+)/gm)].map(([, name]) => String(name));
-  return { tables, version: Number(new RegExp(`'${component}', (\\d+)`).exec(text)?.[1]) };
+  const versions = [...text.matchAll(new RegExp(`'${component}', (\\d+)`, 'g'))].map(([, version]) => Number(version));
+  return { tables, version: Math.max(...versions) };
 }
 
 async function versionOf(dialect: SchemaDialect, session: Session, component: Component): Promise<number | undefined> {

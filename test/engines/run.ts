@@ -13,12 +13,14 @@ import { type Counts, formatCounts, isGood, readCounts, sumCounts } from './coun
 import { dynamodb } from './dynamodb.ts';
 import type { Engine, Server } from './engine.ts';
 import { createScratchFolder, runAttached } from './launch.ts';
+import { mariadb } from './mariadb.ts';
 import { memory } from './memory.ts';
+import { mysql } from './mysql.ts';
 import { oracle } from './oracle.ts';
 import { postgresql } from './postgresql.ts';
 import { valkey } from './valkey.ts';
 
-const engines: readonly Engine[] = [memory, dynamodb, postgresql, valkey, cassandra, oracle];
+const engines: readonly Engine[] = [memory, dynamodb, postgresql, mysql, mariadb, valkey, cassandra, oracle];
 
 interface Run {
   readonly engine: Engine;

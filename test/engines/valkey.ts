@@ -1,57 +1,18 @@
-import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { fetchDebian } from './debian.ts';
 import type { Engine, Server } from './engine.ts';
 import { type Command, createScratchFolder, findFreePort, giveToServers, launch, run } from './launch.ts';
 
 const SINGLE = 'Valkey 8.1';
 const CLUSTER = 'Valkey 8.1, three primaries with a replica each';
 
-/** The folder of Debian's packages, with all that they need, unpacked: the system is not touched. Fetched once for this checkout. */
-const fetchValkey = async (): Promise<string> => {
-  const folder = fileURLToPath(new URL('../../.engines/valkey-trixie', import.meta.url));
-  if (existsSync(folder)) return folder;
-  const fetched = `${folder}.part`;
-  const apt = `${fetched}/apt`;
-  await rm(fetched, { recursive: true, force: true });
-  for (const each of ['none', 'lists/partial', 'archives/partial']) await mkdir(join(apt, each), { recursive: true });
-  await writeFile(join(apt, 'status'), '');
-  const places = await run(['apt-get', 'indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages']);
-  const mirror = places.split('\n').find((place) => /\/debian\/?$/.test(place));
-  const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
-  if (mirror === undefined) throw new Error('the system has no Debian mirror to fetch packages from');
-  await writeFile(join(apt, 'sources.list'), `deb [signed-by=${keyring}] ${mirror} trixie main\n`);
-  const options = [
-    `Dir::Etc::sourcelist=${apt}/sources.list`,
-    `Dir::Etc::sourceparts=${apt}/none`,
-    `Dir::State::lists=${apt}/lists`,
-    `Dir::State::status=${apt}/status`,
-    `Dir::Cache=${apt}`,
-    `Dir::Cache::archives=${apt}/archives`,
-    'APT::Install-Recommends=false',
-    'APT::Sandbox::User=root',
-    'Acquire::Languages=none',
-    'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false',
-  ].flatMap((option) => ['-o', option]);
-  await run(['apt-get', '-qq', ...options, 'update']);
-  await run(['apt-get', '-qq', ...options, '-y', '-d', 'install', 'valkey-server', 'valkey-tools']);
-  for (const file of await readdir(join(apt, 'archives'))) {
-    if (file.endsWith('.deb')) await run(['dpkg', '-x', join(apt, 'archives', file), fetched]);
-  }
-  await rm(apt, { recursive: true });
-  await rename(fetched, folder);
-  return folder;
-};
-
-/** A program of the packages, under their own loader and libraries. */
+/** A program of Debian's packages. */
 const program = async (name: 'server' | 'cli', ...args: readonly string[]): Promise<Command> => {
-  const root = await fetchValkey();
-  const libraries = join(root, 'usr/lib/x86_64-linux-gnu');
-  const loader = join(libraries, 'ld-linux-x86-64.so.2');
-  return [loader, '--library-path', libraries, join(root, `usr/bin/valkey-${name}`), ...args];
+  const packages = await fetchDebian('valkey-trixie', 'trixie', ['valkey-server', 'valkey-tools']);
+  return packages.program(`usr/bin/valkey-${name}`, ...args);
 };
 
 /** Whether a server on the port answers PING at all, if only that it wants a password. */
