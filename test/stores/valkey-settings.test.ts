@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { StoreError } from '../../functions/domain/errors.ts';
+import { storeError } from '../../functions/stores/valkey/errors.ts';
 import { createEngine, type ValkeySettings } from '../../functions/stores/valkey.ts';
 import { createVirtualClock } from '../conformance/index.ts';
 import {
@@ -90,6 +91,14 @@ describe('an error of the server', () => {
       expect(error.cause).toBeInstanceOf(Error);
       expect(error.cause).not.toHaveProperty('command');
     }
+  });
+
+  it('that sends a client of a cluster to and fro is that of a slot on its way', () => {
+    const after = (reply: string) =>
+      storeError(new Error(`Too many Cluster redirections. Last error: ReplyError: ${reply}`)).code;
+    expect(after('MOVED 3999 127.0.0.1:6381')).toBe('unavailable');
+    expect(after('ASK 3999 127.0.0.1:6381')).toBe('unavailable');
+    expect(after('TRYAGAIN Multiple keys request during rehashing of slot')).toBe('throttled');
   });
 
   it('that it is a replica now makes the client connect anew, for the name may lead elsewhere', async () => {

@@ -127,6 +127,8 @@ export function openConnection(settings: ConnectionSettings, clock: Clock): Conn
       // Certificates carry names, so names are not resolved before TLS sees them.
       dnsLookup: (address, done) => done(null, address),
       retryDelayOnFailover: 0,
+      // Keys of one call that are on two nodes: sixteen times, then it is told.
+      retryDelayOnTryAgain: requestTimeoutMs / 40,
       slotsRefreshTimeout: requestTimeoutMs,
       slotsRefreshInterval: 0,
     });

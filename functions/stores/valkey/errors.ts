@@ -30,6 +30,8 @@ const WORDS: readonly (readonly [RegExp, StoreErrorCode])[] = [
   ],
   [/^ERR max number of clients/i, 'throttled'],
   [/^ERR AUTH/i, 'unavailable'],
+  // A slot on its way, sent after from node to node until the client had enough.
+  [/^Too many Cluster redirections.*(MOVED|ASK) /, 'unavailable'],
 ];
 
 /** The first word of a reply, also of one that the client ran after in vain. */
