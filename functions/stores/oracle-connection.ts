@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { Connection } from 'oracledb';
+import type { BindParameters, Connection, ExecuteOptions, Result } from 'oracledb';
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
 import { walletOf } from './oracle-wallet.ts';
 import { authoritiesOf } from './sql-authorities.ts';
@@ -11,6 +11,8 @@ import type { DatabaseSettings } from './sql-settings.ts';
 const PORT = 1521;
 const MAX_WAIT_MS = 10_000;
 const STATEMENT_MS = 10_000;
+/** For the answer to a break, and to a farewell. */
+const BREAK_MS = 1000;
 /** As many as there are statements, so that each is parsed once for a connection. */
 const STATEMENTS = 64;
 // Names are compared by their bytes, whatever the instance prefers: case and trailing spaces count.
@@ -45,6 +47,8 @@ export async function connectionOf(settings: DatabaseSettings) {
     ...(password !== undefined && { password: typeof password === 'function' ? await password() : password }),
     ...(walletContent !== undefined && { walletContent }),
     stmtCacheSize: STATEMENTS,
+    connectTimeout: Math.ceil((settings.pool?.maxWaitMs ?? MAX_WAIT_MS) / 1000) + 1, // seconds; by then it was given up
+    expireTime: 1, // minutes; keeps the connection alive, and notices a server that is gone
   };
 }
 
@@ -81,8 +85,46 @@ export async function connect(
   }
 }
 
-/** Closes it at once, without a word to a server that may not answer. */
-export const close = (connection: Connection): Promise<void> => connection.close({ drop: true }).catch(() => {});
+/** The driver's own way to end a connection that hangs. */
+interface Hanging {
+  readonly _impl?: { readonly nscon?: { forceDisconnect(reason: Error): void } };
+}
+
+const end = (connection: Connection) =>
+  (connection as unknown as Hanging)._impl?.nscon?.forceDisconnect(new Error('no answer from Oracle in time'));
+
+/** Rejects, and ends the connection, where a call gets no answer. */
+async function answered<T>(connection: Connection, call: Promise<T>, withinMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(Object.assign(new Error(`no answer within ${withinMs} ms`), { code: 'NJS-123' }));
+      end(connection);
+    }, withinMs);
+  });
+  call.catch(() => {});
+  return Promise.race([call, late]).finally(() => clearTimeout(timer));
+}
+
+/**
+ * Sends a statement. The driver asks the server to break off what takes longer than its `callTimeout`, and waits for the
+ * answer to that without an end: a server that is gone is given up here.
+ */
+export const execute = <T>(
+  connection: Connection,
+  text: string,
+  binds: BindParameters = {},
+  options: ExecuteOptions = {},
+): Promise<Result<T>> =>
+  answered(
+    connection,
+    connection.execute<T>(text, binds, options),
+    (connection.callTimeout ?? STATEMENT_MS) + BREAK_MS,
+  );
+
+/** Takes leave of the server, if it answers. */
+export const close = (connection: Connection): Promise<void> =>
+  answered(connection, connection.close(), BREAK_MS).catch(() => {});
 
 /** What the pool does with connections, and those that are given up. */
 export function connectionsOf(settings: DatabaseSettings): Connections<Connection> & { giveUp(one: Connection): void } {
@@ -94,7 +136,8 @@ export function connectionsOf(settings: DatabaseSettings): Connections<Connectio
         throw storeError(cause);
       }),
     isBroken: (connection) => givenUp.has(connection) || !connection.isHealthy(),
-    validate: (connection) => (validationQuery === undefined ? connection.ping() : connection.execute(validationQuery)),
+    validate: (connection) =>
+      validationQuery === undefined ? connection.ping() : execute(connection, validationQuery),
     close,
     giveUp: (connection) => givenUp.add(connection),
   };
@@ -118,7 +161,6 @@ const CODES: Record<string, StoreErrorCode> = {
   'ORA-01013': 'timeout', // the call was cancelled
   'ORA-30006': 'timeout', // LOCK TABLE ... WAIT
   'NJS-123': 'timeout', // callTimeout
-  ETIMEDOUT: 'timeout',
   'ORA-00904': 'unsupported', // no such column
   'ORA-00942': 'unsupported', // no such table, or no privilege at all
   'ORA-01031': 'unsupported', // insufficient privileges

@@ -1,11 +1,12 @@
 import { StoreError } from '../domain/errors.ts';
-import { close, codeOf, connect, placeOf } from './oracle-connection.ts';
+import { close, codeOf, connect, execute, placeOf } from './oracle-connection.ts';
 import {
   type Component,
   type Diagnosis,
   examineSchema,
   inWords,
   loginFailed,
+  nobodyAnswers,
   noTls,
   type Place,
   serverOf,
@@ -27,10 +28,15 @@ export async function diagnose(settings: DatabaseSettings, components: readonly 
     const { default: driver } = await import('oracledb');
     const connection = await connect(settings, waitMs);
     const query: Query = async (text) => {
-      const { rows, metaData } = await connection.execute<unknown[]>(text, [], {
-        outFormat: driver.OUT_FORMAT_ARRAY,
-        fetchArraySize: 1000,
-      });
+      const { rows, metaData } = await execute<unknown[]>(
+        connection,
+        text,
+        {},
+        {
+          outFormat: driver.OUT_FORMAT_ARRAY,
+          fetchArraySize: 1000,
+        },
+      );
       const names = metaData?.map(({ name }) => name.toLowerCase()) ?? [];
       return (rows ?? []).map((row) => Object.fromEntries(names.map((name, index) => [name, row[index]])));
     };
@@ -49,7 +55,7 @@ export async function examine(
   components: readonly Component[],
 ): Promise<Diagnosis> {
   const [about] = await query(
-    `SELECT (SELECT MAX(version_full) FROM product_component_version WHERE product LIKE 'Oracle%') AS version,
+    `SELECT (SELECT MAX(version) FROM product_component_version WHERE product LIKE 'Oracle%') AS version,
       (SELECT value FROM nls_database_parameters WHERE parameter = 'NLS_CHARACTERSET') AS letters,
       SYS_CONTEXT('USERENV', 'DATABASE_ROLE') AS role FROM dual`,
   );
@@ -116,6 +122,8 @@ const BY_CODE: Readonly<Record<string, Words>> = {
   'ORA-12514': noService,
   'NJS-518': noService,
   'NJS-530': notFound,
+  'NJS-510': nobodyAnswers,
+  'NJS-123': nobodyAnswers,
   'ORA-00018': ({ server }) => `${server} has too many sessions`,
   'ORA-00020': ({ server }) => `${server} has too many processes`,
   'ORA-12516': ({ server }) => `${server} has too many connections`,

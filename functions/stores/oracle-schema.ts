@@ -1,7 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
-import type { Connection } from 'oracledb';
 import { StoreError } from '../domain/errors.ts';
-import { close, connect, storeError } from './oracle-connection.ts';
+import { close, codeOf, connect, execute, storeError } from './oracle-connection.ts';
 import type { Row } from './sql-dialect.ts';
 import { createSchema, type Patience, type SchemaDialect, type Session } from './sql-schema.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
@@ -66,20 +65,15 @@ async function open(settings: DatabaseSettings, withinMs: number) {
     column.name = column.name.toLowerCase();
     return undefined;
   };
-  const execute = (text: string) =>
-    connection.execute<Row>(text, [], { outFormat: driver.OUT_FORMAT_OBJECT, fetchTypeHandler });
+  const run = (text: string) =>
+    execute<Row>(connection, text, {}, { outFormat: driver.OUT_FORMAT_OBJECT, fetchTypeHandler });
   return {
-    query: async (text: string) => (await execute(text)).rows ?? [],
+    query: async (text: string) => (await run(text)).rows ?? [],
     script: async (text: string) => {
-      for (const piece of piecesOf(text)) await execute(piece);
+      for (const piece of piecesOf(text)) await run(piece);
     },
-    close: () => end(connection),
+    close: () => close(connection), // which rolls back
   };
-}
-
-async function end(connection: Connection): Promise<void> {
-  await connection.rollback().catch(() => {});
-  await close(connection);
 }
 
 /** Waits for whoever applies scripts now; a database of another kind is left to the work, which says so. */
@@ -129,5 +123,3 @@ export const piecesOf = (text: string): string[] =>
         .trim(),
     )
     .filter((piece) => piece !== '');
-
-const codeOf = (error: unknown): string => String((error as { code?: unknown }).code ?? '');

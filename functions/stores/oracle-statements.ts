@@ -70,7 +70,7 @@ const byOrigin = (statement: (grant: string) => string) => ({
   foreign: statement('(SELECT f.grant_id FROM foreign_token f WHERE f.digest = :i_digest)'),
 });
 
-/** The grant that a block has in `g`, as its answer. */
+/** The grant that a block has in `g`, as its answer. The RAW variable is where a BLOB becomes bytes: up to 32 767 of them. */
 const GRANT_ANSWER = `:o_grant_id := g.grant_id;
   :o_client_id := g.client_id;
   :o_subject := g.subject;
@@ -79,7 +79,8 @@ const GRANT_ANSWER = `:o_grant_id := g.grant_id;
   :o_created_at := g.created_at;
   :o_expires_at := g.expires_at;
   :o_retain_until := g.retain_until;
-  :o_data := g.data;`;
+  v_bytes := g.data;
+  :o_data := v_bytes;`;
 
 const ACCESS_TOKEN = `INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, is_foreign, data)
         VALUES (:i_grantId, :i_accessDigest, :i_accessIssuedAt, :i_accessExpiresAt, :i_attempt, :i_accessForeign, :i_accessData)`;
@@ -190,7 +191,6 @@ export const addRefresh = blockOn(
   :o_outcome := CASE WHEN v_outcome = 'repeated' THEN 'added' ELSE v_outcome END;`,
 );
 
-// The RAW variables are where a BLOB becomes bytes: up to 32 767 of them.
 export const findAccess = byOrigin((grant) =>
   reading(
     `v_data RAW(32767);
@@ -212,7 +212,8 @@ export const findAccess = byOrigin((grant) =>
 
 export const findRefresh = byOrigin((grant) =>
   reading(
-    'g oauth_grant%ROWTYPE;',
+    `g oauth_grant%ROWTYPE;
+  v_bytes RAW(32767);`,
     `SELECT * INTO g FROM oauth_grant WHERE grant_id = ${grant} AND client_id IS NOT NULL;
   ${GRANT_ANSWER}
   :o_refresh_digest := g.refresh_digest;
@@ -234,6 +235,7 @@ const use = (changes: string, repeated: (insert: string) => string) =>
   byOrigin((grant) =>
     blockOn(
       `g oauth_grant%ROWTYPE;
+  v_bytes RAW(32767);
   v_outcome VARCHAR2(10);`,
       `SELECT * INTO g FROM oauth_grant WHERE grant_id = ${grant} AND client_id IS NOT NULL FOR UPDATE;
   v_outcome := CASE
@@ -259,7 +261,8 @@ const use = (changes: string, repeated: (insert: string) => string) =>
   ELSIF v_outcome = 'reused' THEN
     UPDATE oauth_grant SET revoked_at = :i_now WHERE grant_id = g.grant_id AND revoked_at IS NULL;
   ELSIF v_outcome IN ('rotated', 'retried') THEN
-    :o_sealed := g.successor;
+    v_bytes := g.successor;
+    :o_sealed := v_bytes;
   END IF;
   ${GRANT_ANSWER}
   :o_outcome := CASE WHEN v_outcome = 'used' THEN 'rotated' ELSE v_outcome END;`,
@@ -390,10 +393,12 @@ const CODE_ANSWER = `:o_digest := c.digest;
   :o_binding := c.binding;
   :o_expires_at := c.expires_at;
   :o_retain_until := c.retain_until;
-  :o_data := c.data;`;
+  v_bytes := c.data;
+  :o_data := v_bytes;`;
 
 export const findCode = reading(
-  'c authorization_code%ROWTYPE;',
+  `c authorization_code%ROWTYPE;
+  v_bytes RAW(32767);`,
   `SELECT * INTO c FROM authorization_code WHERE digest = :i_digest;
   ${CODE_ANSWER}
   :o_redeemed_at := c.redeemed_at;
@@ -402,6 +407,7 @@ export const findCode = reading(
 
 export const redeem = blockOn(
   `c authorization_code%ROWTYPE;
+  v_bytes RAW(32767);
   v_outcome VARCHAR2(10);`,
   `SELECT * INTO c FROM authorization_code WHERE digest = :i_digest FOR UPDATE;
   v_outcome := CASE
@@ -458,7 +464,8 @@ export const putArtifactOnce = block(
 
 const artifactBy = (key: string) =>
   reading(
-    'a artifact%ROWTYPE;',
+    `a artifact%ROWTYPE;
+  v_bytes RAW(32767);`,
     `SELECT * INTO a FROM artifact WHERE kind = :i_kind AND ${key} = :i_wayIn AND ROWNUM = 1;
   :o_kind := a.kind;
   :o_id := a.id;
@@ -468,7 +475,8 @@ const artifactBy = (key: string) =>
   :o_expires_at := a.expires_at;
   :o_retain_until := a.retain_until;
   :o_consumed_at := a.consumed_at;
-  :o_data := a.data;
+  v_bytes := a.data;
+  :o_data := v_bytes;
   :o_outcome := CASE WHEN a.expires_at <= :i_now THEN 'expired' ELSE 'active' END;`,
   );
 export const findArtifact = artifactBy('id');
@@ -495,12 +503,14 @@ export const putClientToken = block(
   END IF;`,
 );
 export const getClientToken = reading(
-  't client_access_token%ROWTYPE;',
+  `t client_access_token%ROWTYPE;
+  v_bytes RAW(32767);`,
   `SELECT * INTO t FROM client_access_token WHERE client_id = :i_clientId AND token_key = :i_key AND expires_at > :i_now;
   :o_client_id := t.client_id;
   :o_token_key := t.token_key;
   :o_expires_at := t.expires_at;
-  :o_data := t.data;`,
+  v_bytes := t.data;
+  :o_data := v_bytes;`,
 );
 export const removeClientToken = changing(
   'DELETE FROM client_access_token WHERE client_id = :i_clientId AND token_key = :i_key',

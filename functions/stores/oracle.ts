@@ -2,7 +2,7 @@ import type { Connection, Metadata } from 'oracledb';
 import type { Clock } from '../domain/clock.ts';
 import type { Engine } from '../domain/ports.ts';
 import { type Bind, columns, encoded, namesIn, rowsOf, values, whole } from './oracle-binds.ts';
-import { connectionsOf, storeError } from './oracle-connection.ts';
+import { connectionsOf, execute, storeError } from './oracle-connection.ts';
 import * as statements from './oracle-statements.ts';
 import { createSqlEngine } from './sql.ts';
 import type { Answer, Row, Run } from './sql-dialect.ts';
@@ -42,7 +42,7 @@ export async function createEngine(settings: DatabaseSettings, clock: Clock): Pr
     text: string,
     given: Readonly<Record<string, unknown>>,
   ): Promise<Answer> => {
-    const result = await connection.execute<Row>(text, bindsOf(text, given), {
+    const result = await execute<Row>(connection, text, bindsOf(text, given), {
       ...rowsAtOnce(Number(given.limit ?? 10)),
       outFormat: driver.OUT_FORMAT_OBJECT,
       fetchTypeHandler,

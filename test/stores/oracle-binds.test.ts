@@ -143,6 +143,22 @@ describe('an answer', () => {
   });
 });
 
+describe('a server that is gone', () => {
+  it('is given up, though the driver waits for it, and its connection ended', async () => {
+    const ended: unknown[] = [];
+    recordSent(
+      (text) => (text.startsWith('ALTER SESSION') ? {} : new Promise<object>(() => {})),
+      (reason) => ended.push(reason),
+    );
+    const place = { host: 'db', database: 'oauth', user: 'app', password: 'app', tls: false } as const;
+    const engine = await createEngine({ ...place, pool: { statementTimeoutMs: 20 } }, () => 0);
+    const find = engine.authorizationCodes.find(randomBytes(32), { now: 0 });
+    await expect(find).rejects.toMatchObject({ code: 'timeout', retryable: true, cause: expect.any(Error) });
+    expect(ended.length).toBeGreaterThan(0);
+    await engine.close();
+  });
+});
+
 describe('a page', () => {
   it('is fetched in one piece, records as bytes', async () => {
     const sent = recordSent(() => ({ rows: [] }));

@@ -92,7 +92,7 @@ describe('a server that cannot be worked with', () => {
 
   it.each([
     ['refuses the port', async () => 1, 'unavailable', 'the port is refused: nobody listens at 127.0.0.1'],
-    ['says nothing', () => listen(() => {}), 'timeout', 'no answer from 127.0.0.1'],
+    ['says nothing', () => listen(() => {}), 'unavailable', 'no answer from 127.0.0.1'],
     ['hangs up', () => listen((socket) => socket.destroy()), 'unavailable', 'ended the connection'],
     [
       'hangs up after it was greeted',

@@ -12,11 +12,18 @@ export interface Sent {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
-/** From now on, every connection writes down here what is sent. `answer` gives rows or binds in answer to a text. */
-export function recordSent(answer: (text: string) => object = () => ({})): Sent[] {
+/**
+ * From now on, every connection writes down here what is sent. `answer` gives rows or binds in answer to a text; `ended` is told
+ * of a connection that is not waited for any more.
+ */
+export function recordSent(
+  answer: (text: string) => object | Promise<object> = () => ({}),
+  ended: (reason: Error) => void = () => {},
+): Sent[] {
   const sent: Sent[] = [];
   const connection = {
     callTimeout: 0,
+    _impl: { nscon: { forceDisconnect: ended } },
     isHealthy: () => true,
     async execute(text: string, binds: BindParameters = {}, options: object = {}) {
       sent.push({ text, binds: binds as Sent['binds'], options: { ...options } });
