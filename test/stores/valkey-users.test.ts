@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { globSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type ValkeyUser, valkeyUsers } from '../../functions/config/valkey-users.ts';
 import type { Engine } from '../../functions/domain/ports.ts';
@@ -50,6 +51,16 @@ async function refusals(): Promise<string[]> {
   const fields = (entry: string[], field: string) => entry[entry.indexOf(field) + 1];
   return logs.flat().map((entry) => `${fields(entry, 'username')} ${fields(entry, 'object')}`);
 }
+
+it('the writer may run every command of the scripts', () => {
+  const sources = globSync('functions/stores/valkey/scripts/*.ts').map((file) => readFileSync(file, 'utf8'));
+  const called = new Set(
+    sources.flatMap((text) => [...text.matchAll(/redis\.call\('(\w+)'/g)].map(([, name = '']) => name)),
+  );
+  expect(called.size).toBeGreaterThan(8);
+  const permitted = valkeyUsers.writer.split(' ');
+  expect([...called].filter((name) => !permitted.includes(`+${name.toLowerCase()}`))).toEqual([]);
+});
 
 describeOn(given)('as a user of the deployment', () => {
   let engines: Record<ValkeyUser, Engine>;
