@@ -43,7 +43,7 @@ export async function databaseSettings(
     ...(password !== undefined && {
       password: passwordOf(password, options, { host: host ?? '', port: port ?? usualPorts[engine], user: user ?? '' }),
     }),
-    tls: await certificates(tls),
+    tls: await certificates(tls, options),
     pool,
     ...(validationQuery !== undefined && { validationQuery }),
   };
@@ -60,7 +60,7 @@ export async function valkeySettings(
     hosts,
     cluster: cache.cluster,
     ...(options.warn && { warn: options.warn }),
-    tls: await certificates(tls),
+    tls: await certificates(tls, options),
     ...(cache.timeToLiveSeconds !== undefined && { timeToLiveSeconds: cache.timeToLiveSeconds }),
     ...(cache.timeToIdleSeconds !== undefined && { timeToIdleSeconds: cache.timeToIdleSeconds }),
     ...(user !== undefined && { user }),
@@ -83,7 +83,7 @@ export async function cassandraSettings(
     keyspace,
     ...(readConsistency && { readConsistency }),
     ...(writeConsistency && { writeConsistency }),
-    tls: await certificates(tls),
+    tls: await certificates(tls, options),
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password: passwordOf(password, options, undefined) }),
   };
@@ -123,27 +123,37 @@ function passwordOf(password: Password, { password: ask }: OpenOptions, login: S
       throw new InputError(`environment variable ${password.env}`, 'not set', 'the password of the database');
     return value;
   }
-  if (!ask)
-    throw new StoreError(
-      'unsupported',
-      'a password from AWS needs somebody who asks for it: `openStores` with `password`, or { "env": "NAME" }',
-    );
-  if ('secretArn' in password) return () => ask(password);
+  const asked = askedBy(ask);
+  if ('secretArn' in password) return () => asked(password);
   if (!login) throw new StoreError('unsupported', 'a token of IAM is for databases and caches');
   const reference = { ...password, ...login };
-  return () => ask(reference);
+  return () => asked(reference);
+}
+
+function askedBy(ask: OpenOptions['password']): NonNullable<OpenOptions['password']> {
+  if (ask) return ask;
+  throw new StoreError(
+    'unsupported',
+    'a password from AWS needs somebody who asks for it: `openStores` with `password`, or { "env": "NAME" }',
+  );
 }
 
 type Tls = Exclude<Database, { embedded: true }>['tls'];
 
-async function certificates(tls: Tls) {
+async function certificates(tls: Tls, { password: ask }: OpenOptions) {
   if (tls === false) return false as const;
   if (tls === true) return {};
   const { trustedCertificates, clientCertificate, clientKey, serverName } = tls;
   return {
-    ...(trustedCertificates !== undefined && { ca: await readFile(trustedCertificates, 'utf8') }),
-    ...(clientCertificate !== undefined && { cert: await readFile(clientCertificate, 'utf8') }),
-    ...(clientKey !== undefined && { key: await readFile(clientKey, 'utf8') }),
+    ...(trustedCertificates !== undefined && { ca: await pemOf(trustedCertificates) }),
+    ...(clientCertificate !== undefined && { cert: await pemOf(clientCertificate) }),
+    ...(clientKey !== undefined && {
+      key: typeof clientKey === 'string' ? await pemOf(clientKey) : await askedBy(ask)(clientKey),
+    }),
     ...(serverName !== undefined && { servername: serverName }),
   };
 }
+
+/** What is deployed carries the text itself, not a path. */
+const pemOf = async (pathOrText: string): Promise<string> =>
+  pathOrText.includes('-----BEGIN ') ? pathOrText : readFile(pathOrText, 'utf8');

@@ -10,6 +10,8 @@ export const alarms = {
   'store-failures': 'A store cannot be reached, does not answer in time, or refuses what it is asked.',
   'store-throttled': 'A store puts off what it is asked for longer than its client is ready to wait.',
   'table-throttled': 'DynamoDB puts off reads or writes of a table.',
+  'keyspace-throttled': 'Amazon Keyspaces puts off reads or writes of a table.',
+  'keyspace-errors': 'Amazon Keyspaces fails or refuses what it is asked.',
   'lookup-latency': 'The slowest hundredth of look-ups of access tokens takes too long.',
   'function-throttled': 'AWS Lambda does not run a function as often as it is called.',
   'cannot-start': 'Functions cannot be made ready: keys, secrets or configuration.',

@@ -70,7 +70,7 @@ function engineFaults(used: UsedConnection): Fault[] {
   const place = engineKinds.find((kind) => connectionSections[kind] === section);
   const found = engine === 'memory' ? 'memory, which ends with each instance of a function' : engine;
   return [
-    ...when(!isDeployable, [section, name, 'engine'], found, either(enginesOf(place)) || elsewhere()),
+    ...when(!isDeployable, [section, name, 'engine'], found, either(enginesOf(place))),
     ...when(
       isDeployable && isEmbedded(used),
       [section, name, 'embedded'],
@@ -81,13 +81,6 @@ function engineFaults(used: UsedConnection): Fault[] {
 }
 
 const enginesOf = (kind: EngineKind | undefined) => Object.keys(engines).filter((each) => kindOfEngine(each) === kind);
-
-const elsewhere = () => {
-  const places = engineKinds.flatMap((kind) =>
-    enginesOf(kind).length > 0 ? [`a ${kind} (${either(enginesOf(kind))})`] : [],
-  );
-  return `nothing in this version; keep these stores in ${either(places)}`;
-};
 
 const nameFaults = ({ name }: DeploymentSettings): Fault[] =>
   when(

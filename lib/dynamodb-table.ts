@@ -1,4 +1,4 @@
-import { Annotations, Duration, type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Duration, type RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import {
   AttributeType,
@@ -8,7 +8,7 @@ import {
   type TablePropsV2,
   TableV2,
 } from 'aws-cdk-lib/aws-dynamodb';
-import { AnyPrincipal, Grant, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Grant } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
 import { purgedAttributes, tableAttributes } from '../functions/config/dynamodb.ts';
@@ -149,36 +149,3 @@ export const watchedTable =
       }),
       condition: { atLeast: throttledRequests },
     }));
-
-/**
- * Lets whoever may use a table use its key through DynamoDB, and only so, as the key does that AWS manages
- * (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html): no function needs to know
- * the key of a table then.
- */
-export function permitTablesOfAccount(scope: Construct, key: IKey): void {
-  const { account, region } = Stack.of(key);
-  const { statementAdded } = key.addToResourcePolicy(
-    new PolicyStatement({
-      sid: 'TablesOfTheAccount',
-      principals: [new AnyPrincipal()],
-      actions: [
-        'kms:Encrypt',
-        'kms:Decrypt',
-        'kms:ReEncrypt*',
-        'kms:GenerateDataKey*',
-        'kms:CreateGrant',
-        'kms:DescribeKey',
-      ],
-      resources: ['*'],
-      conditions: {
-        StringEquals: { 'kms:CallerAccount': account, 'kms:ViaService': `dynamodb.${region}.amazonaws.com` },
-      },
-    }),
-  );
-  if (!statementAdded) {
-    Annotations.of(scope).addWarningV2(
-      'oauth2-stores:encryptionKey',
-      'encryptionKey: the policy of an imported key cannot be changed here; see to it that it lets the account use the key through DynamoDB',
-    );
-  }
-}

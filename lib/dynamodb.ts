@@ -9,10 +9,10 @@ import {
   DynamodbTable,
   dynamodbConnection,
   dynamodbFacts,
-  permitTablesOfAccount,
   type Replicas,
 } from './dynamodb-table.ts';
 import type { Engineer } from './engine-deployment.ts';
+import { permitTablesOfAccount } from './service-key.ts';
 import { sharingWarnings } from './sharing.ts';
 
 // How the cache engine `dynamodb` is deployed: a table that is created, or one that is there.
@@ -38,7 +38,7 @@ export const dynamodb: Engineer<DynamodbCache, DynamodbOptions, keyof DynamodbFa
     facts: dynamodbFacts,
     ...(tableName === undefined && {
       create(scope, id, { network: _, ...kept }) {
-        if (kept.encryptionKey) permitTablesOfAccount(scope, kept.encryptionKey);
+        if (kept.encryptionKey) permitTablesOfAccount(scope, kept.encryptionKey, 'dynamodb');
         return new DynamodbTable(scope, id, { ...kept, nativeTimeToLive, ...(replicas && { replicas }) }).facts;
       },
     }),

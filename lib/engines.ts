@@ -1,15 +1,22 @@
 import type { Configuration } from '../functions/config/configuration.ts';
 import type { CacheEngine, CassandraEngine, Engine } from '../functions/config/engines.ts';
+import { type CassandraOptions, cassandra } from './cassandra-cluster.ts';
 import type { DatabaseServer } from './database-server.ts';
 import { type DynamodbOptions, dynamodb } from './dynamodb.ts';
 import type { Engineer } from './engine-deployment.ts';
+import { type KeyspacesOptions, keyspaces } from './keyspaces.ts';
 import { type PostgresqlOptions, postgresql } from './postgresql.ts';
 import { type ValkeyOptions, valkey } from './valkey.ts';
 
 // The engines that can be deployed, each in a file of its own.
 
 /** What may be said of what is created, beside the configuration. */
-export interface EngineOptions extends DynamodbOptions, PostgresqlOptions, ValkeyOptions {}
+export interface EngineOptions
+  extends DynamodbOptions,
+    PostgresqlOptions,
+    ValkeyOptions,
+    CassandraOptions,
+    KeyspacesOptions {}
 
 type SettingsOf<E extends Engine> = E extends CacheEngine
   ? Extract<Configuration['caches'][string], { engine: E }>
@@ -21,4 +28,6 @@ export const engines: { readonly [E in Engine]?: Engineer<SettingsOf<E>, EngineO
   dynamodb,
   postgresql,
   valkey,
+  cassandra,
+  keyspaces,
 };

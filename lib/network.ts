@@ -21,7 +21,10 @@ import { Construct, type IConstruct } from 'constructs';
 import type { Network } from './connection.ts';
 
 /** A service of AWS that stores are kept in, and that is reached from a network by an endpoint. */
-export type NetworkService = 'dynamodb';
+export type NetworkService = 'dynamodb' | 'keyspaces';
+
+/** The port of Amazon Keyspaces. */
+const KEYSPACES_PORT = 9142;
 
 export interface PrivateNetworkProps {
   /**
@@ -74,11 +77,23 @@ export class PrivateNetwork extends Construct {
     if (props.vpc) {
       // Endpoints of somebody else, in a group of theirs; what has no endpoint is reached through a NAT gateway.
       this.clients.addEgressRule(Peer.anyIpv4(), Port.HTTPS, 'AWS services, as this VPC leads to them');
+      if (props.services?.includes('keyspaces')) {
+        this.clients.addEgressRule(
+          Peer.anyIpv4(),
+          Port.tcp(KEYSPACES_PORT),
+          'Amazon Keyspaces, as this VPC leads to it',
+        );
+      }
     } else {
       this.endpoints = this.securityGroup('Endpoints', 'Endpoints of AWS services');
       this.clients.connections.allowTo(this.endpoints, Port.HTTPS, 'Endpoints of AWS services');
-      this.addEndpoint('Kms', InterfaceVpcEndpointAwsService.KMS, 'kms:Decrypt', this.subnets);
+      this.addEndpoint('Kms', InterfaceVpcEndpointAwsService.KMS, ['kms:Decrypt'], this.subnets);
       if (props.services?.includes('dynamodb')) this.addDynamodb(this.vpc, props.dynamodbPrefixList);
+      if (props.services?.includes('keyspaces')) {
+        this.clients.connections.allowTo(this.endpoints, Port.tcp(KEYSPACES_PORT), 'The endpoint of Amazon Keyspaces');
+        const actions = ['cassandra:Select', 'cassandra:Modify'];
+        this.addEndpoint('Keyspaces', InterfaceVpcEndpointAwsService.KEYSPACES, actions, this.subnets);
+      }
     }
     this.facts = {
       subnetIds: Fn.join(
@@ -114,7 +129,7 @@ export class PrivateNetwork extends Construct {
       this.addEndpoint(
         id,
         InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
-        'secretsmanager:GetSecretValue',
+        ['secretsmanager:GetSecretValue'],
         this.subnets.slice(0, 1),
       );
     return [group, this.endpoints, endpoint];
@@ -147,7 +162,7 @@ export class PrivateNetwork extends Construct {
   private addEndpoint(
     id: string,
     service: InterfaceVpcEndpointAwsService,
-    action: string,
+    actions: readonly string[],
     subnets: readonly ISubnet[],
   ): InterfaceVpcEndpoint {
     const endpoint = new InterfaceVpcEndpoint(this, id, {
@@ -158,23 +173,23 @@ export class PrivateNetwork extends Construct {
       open: false,
       privateDnsEnabled: true,
     });
-    endpoint.addToPolicy(this.ofThisAccount(action));
+    endpoint.addToPolicy(this.ofThisAccount(actions));
     return endpoint;
   }
 
   private addDynamodb(vpc: IVpc, prefixList: string | undefined): void {
     const endpoint = vpc.addGatewayEndpoint('DynamoDb', { service: GatewayVpcEndpointAwsService.DYNAMODB });
-    endpoint.addToPolicy(this.ofThisAccount('dynamodb:*'));
+    endpoint.addToPolicy(this.ofThisAccount(['dynamodb:*']));
     // Which list that is differs from Region to Region, and is not known when a template is made.
     const peer = prefixList === undefined ? Peer.anyIpv4() : Peer.prefixList(prefixList);
     this.clients.addEgressRule(peer, Port.HTTPS, 'The gateway endpoint of DynamoDB');
   }
 
-  private ofThisAccount(action: string): PolicyStatement {
+  private ofThisAccount(actions: readonly string[]): PolicyStatement {
     const { account } = Stack.of(this);
     return new PolicyStatement({
       principals: [new AnyPrincipal()],
-      actions: [action],
+      actions: [...actions],
       resources: ['*'],
       conditions: { StringEquals: { 'aws:PrincipalAccount': account, 'aws:ResourceAccount': account } },
     });

@@ -11,6 +11,7 @@ import {
 import { readJson } from '../functions/config/json-text.ts';
 import { parameterName } from '../functions/config/parameters.ts';
 import type { Warning } from '../functions/config/warnings.ts';
+import { withCertificates } from './carried-certificates.ts';
 import { type Connected, ConnectedStores } from './connected-stores.ts';
 import type { Network } from './connection.ts';
 import { type DeployableConnection, deployableConnections, deploymentWarnings } from './deployable.ts';
@@ -176,8 +177,9 @@ const factsPath = (deployment: string, { section, name }: Pick<DeployableConnect
 function read(given: string | ConfigurationInput): Checked & { readonly text: string } {
   const file = typeof given === 'string' ? readFileSync(given, 'utf8') : undefined;
   const checked = file === undefined ? parseConfiguration(given) : readConfiguration(file);
-  const { localDeployment: _, ...deployed } = (file === undefined ? given : readJson(file).json) as ConfigurationInput;
-  return { ...checked, text: JSON.stringify(deployed) };
+  const input = withCertificates((file === undefined ? given : readJson(file).json) as ConfigurationInput);
+  const { localDeployment: _, ...deployed } = input;
+  return { ...checked, ...parseConfiguration(input), text: JSON.stringify(deployed) };
 }
 
 const removalWarnings = ({

@@ -163,7 +163,8 @@ function namesOf(
 /**
  * What Lambda needs of a role to put a function into a network. What runs inside the function may not do it too: requests
  * by its code, and no others, carry the function's ARN
- * (https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html).
+ * (https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html). A service that looks on its behalf,
+ * as Amazon Keyspaces looks for its endpoints, may.
  */
 export function permitNetwork(role: Role): void {
   const actions = [
@@ -180,7 +181,7 @@ export function permitNetwork(role: Role): void {
       effect: Effect.DENY,
       actions,
       resources: ['*'],
-      conditions: { Null: { 'lambda:SourceFunctionArn': 'false' } },
+      conditions: { Null: { 'lambda:SourceFunctionArn': 'false' }, Bool: { 'aws:ViaAWSService': 'false' } },
     }),
   );
 }

@@ -29,7 +29,7 @@ const password = v.pipe(
   ),
 );
 
-const pemFile = (what: string) => text(`Path of a PEM file with ${what}.`);
+const pemFile = (what: string) => text(`Path of a PEM file with ${what}, or its text.`);
 
 const tls = v.pipe(
   v.union(
@@ -38,7 +38,18 @@ const tls = v.pipe(
       object({
         trustedCertificates: v.exactOptional(pemFile('the certificates to trust in place of the usual ones')),
         clientCertificate: v.exactOptional(pemFile('the certificate to show to the server; needs `clientKey`')),
-        clientKey: v.exactOptional(pemFile('the private key of `clientCertificate`')),
+        clientKey: v.exactOptional(
+          v.pipe(
+            v.union(
+              [
+                object({ secretArn: text('ARN of a secret in AWS Secrets Manager: the PEM text of the key.') }),
+                pemFile('the private key of `clientCertificate`'),
+              ],
+              'the path of a PEM file or {"secretArn": "arn:aws:secretsmanager:…"}',
+            ),
+            v.description('The private key of `clientCertificate`; of a deployment a secret, which is in no file of it.'),
+          ),
+        ),
         serverName: v.exactOptional(
           text('The name that the server’s certificate must carry, when it is not the host.'),
         ),
@@ -271,6 +282,10 @@ const keyspaces = object({
   engine: oneOf(['keyspaces'], 'Amazon Keyspaces: with TLS and IAM always, replicated by AWS.'),
   keyspace,
   region: v.exactOptional(text('The AWS Region. Default: the deployment’s own.')),
+  existing: v.optional(
+    flag('Whether the keyspace is there already. Default: the deployment creates it, with its tables.'),
+    false,
+  ),
 });
 
 export const cassandra = variant('engine', [cassandraCluster, keyspaces], either(cassandraEngines));

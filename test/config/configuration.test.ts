@@ -92,7 +92,7 @@ describe('the settings', () => {
           replication: { strategy: 'SimpleStrategy', factor: 1 },
           tls: false,
         },
-        k: { engine: 'keyspaces', keyspace: 'oauth' },
+        k: { engine: 'keyspaces', keyspace: 'oauth', existing: false },
       },
     });
   });

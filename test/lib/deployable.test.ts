@@ -37,8 +37,6 @@ const faultsOf = (document: Document, changed: Partial<DeploymentSettings> = {})
 const created =
   'accepted: nothing: the deployment creates this database, with IAM; or host, of a database that is there';
 const passwords = 'accepted: {"iam": true} or {"secretArn": "arn:aws:secretsmanager:…"}';
-const nothingYet =
-  'accepted: nothing in this version; keep these stores in a cache (dynamodb or valkey) or a database (postgresql)';
 
 describe('a deployment is refused for', () => {
   it.each<[string, Document, Partial<DeploymentSettings>, string[]]>([
@@ -61,15 +59,6 @@ describe('a deployment is refused for', () => {
       inDatabase({ ...server, engine: 'mysql' }),
       {},
       ['databases["d"].engine: found mysql; accepted: postgresql'],
-    ],
-    [
-      'Cassandra',
-      {
-        accessTokenStores: { tokens: { storeIn: 'cassandra', cassandra: 'k' } },
-        cassandra: { k: { engine: 'keyspaces', keyspace: 'oauth' } },
-      },
-      {},
-      [`cassandra["k"].engine: found keyspaces; ${nothingYet}`],
     ],
     [
       'a database on this machine',

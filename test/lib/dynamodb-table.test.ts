@@ -4,12 +4,8 @@ import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { describe, expect, it } from 'vitest';
 import type { ConnectionUse } from '../../lib/connection.ts';
-import {
-  DynamodbTable,
-  type DynamodbTableProps,
-  dynamodbConnection,
-  permitTablesOfAccount,
-} from '../../lib/dynamodb-table.ts';
+import { DynamodbTable, type DynamodbTableProps, dynamodbConnection } from '../../lib/dynamodb-table.ts';
+import { permitTablesOfAccount } from '../../lib/service-key.ts';
 
 const env = { account: '111111111111', region: 'us-east-1' };
 const plain = { nativeTimeToLive: true, deletionProtection: true, removalPolicy: RemovalPolicy.RETAIN };
@@ -87,7 +83,7 @@ describe('a table', () => {
   it('under a customer-managed key lets those who may use it use the key, through DynamoDB alone', () => {
     const stack = new Stack(new App(), 'Data', { env });
     const encryptionKey = new Key(stack, 'Key');
-    permitTablesOfAccount(stack, encryptionKey);
+    permitTablesOfAccount(stack, encryptionKey, 'dynamodb');
     new DynamodbTable(stack, 'Tokens', { ...plain, encryptionKey });
     const template = Template.fromStack(stack);
     template.hasResourceProperties('AWS::DynamoDB::GlobalTable', {

@@ -16,6 +16,7 @@ import { alarms } from '../../lib/alarms.ts';
 import { watchedCluster, watchedProxy } from '../../lib/database-server.ts';
 import { watchedTable } from '../../lib/dynamodb-table.ts';
 import { watchedCacheNodes, watchedServerlessCache } from '../../lib/elasticache-metrics.ts';
+import { watchedKeyspace } from '../../lib/keyspaces.ts';
 import { logQueries } from '../../lib/log-queries.ts';
 import { Monitoring } from '../../lib/monitoring.ts';
 import { oneOfEach } from './fake-stores.ts';
@@ -48,6 +49,7 @@ const monitoring = new Monitoring(stack, 'Monitoring', {
     cluster: watchedCluster('c', 100),
     serverless: watchedServerlessCache('s', 2),
     nodes: watchedCacheNodes('n', {}),
+    keyspace: watchedKeyspace('k'),
   },
   logs: { functions: [new LogGroup(stack, 'Logs')], access: [new LogGroup(stack, 'Access')] },
 });

@@ -113,7 +113,7 @@ describe('a deployed function', () => {
           Match.objectLike({
             Effect: 'Deny',
             Action: Match.arrayWith(['ec2:CreateNetworkInterface']),
-            Condition: { Null: { 'lambda:SourceFunctionArn': 'false' } },
+            Condition: { Null: { 'lambda:SourceFunctionArn': 'false' }, Bool: { 'aws:ViaAWSService': 'false' } },
           }),
         ]),
       },
