@@ -47,7 +47,9 @@ const tls = v.pipe(
               ],
               'the path of a PEM file or {"secretArn": "arn:aws:secretsmanager:…"}',
             ),
-            v.description('The private key of `clientCertificate`; of a deployment a secret, which is in no file of it.'),
+            v.description(
+              'The private key of `clientCertificate`; of a deployment a secret, which is in no file of it.',
+            ),
           ),
         ),
         serverName: v.exactOptional(
