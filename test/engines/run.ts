@@ -18,9 +18,10 @@ import { memory } from './memory.ts';
 import { mysql } from './mysql.ts';
 import { oracle } from './oracle.ts';
 import { postgresql } from './postgresql.ts';
+import { sqlserver } from './sqlserver.ts';
 import { valkey } from './valkey.ts';
 
-const engines: readonly Engine[] = [memory, dynamodb, postgresql, mysql, mariadb, valkey, cassandra, oracle];
+const engines: readonly Engine[] = [memory, dynamodb, postgresql, mysql, mariadb, valkey, cassandra, oracle, sqlserver];
 
 interface Run {
   readonly engine: Engine;

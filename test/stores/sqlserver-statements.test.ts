@@ -1,6 +1,9 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { namesIn, parameters } from '../../functions/stores/sqlserver-parameters.ts';
 import { batchesOf } from '../../functions/stores/sqlserver-schema.ts';
+import { describeOn } from './describe-on.ts';
 import { others, planted, scripts, texts } from './sqlserver-texts.ts';
 import { faultsIn } from './tsql-grammar.ts';
 
@@ -50,11 +53,107 @@ describe('what deadlocks and races would come of', () => {
     }
   });
 
+  it('a grant is stored while the marks that would bar it are locked, there or not, and a mark waits for these locks', () => {
+    const named = new Map(texts);
+    for (const name of ['persist_own', 'persist_foreign'])
+      expect(named.get(name)).toMatch(
+        /BEGIN TRANSACTION;[\s\S]*FROM revocation WITH \(HOLDLOCK\)[\s\S]*COMMIT TRANSACTION;/,
+      );
+    for (const name of ['markRevoked', 'revokeGrant', 'putArtifact', 'putArtifactOnce', 'putClientToken'])
+      expect(named.get(name)).toMatch(/BEGIN TRANSACTION;\s+UPDATE \w+ WITH \(UPDLOCK, HOLDLOCK\)/);
+  });
+
+  it('a purge waits for nobody, goes by the index of what is due, and gives way', () => {
+    const purges = texts.filter(([name]) => name.startsWith('purge'));
+    expect(purges.length).toBe(7);
+    for (const [name, text] of purges)
+      expect(text, name).toMatch(
+        /DEADLOCK_PRIORITY LOW;\s+DELETE TOP \(@limit\) .* WITH \(READPAST, ROWLOCK, INDEX \(\w+\)\)/,
+      );
+  });
+
   it('an insert that must not be made twice looks for its row under a lock of its key, or meets it as an error', () => {
     for (const [name, text] of texts) {
       if (!/(IF @@ROWCOUNT = 0|WHERE NOT EXISTS)\s[\s\S]*INSERT|INSERT[\s\S]*WHERE NOT EXISTS/.test(text)) continue;
       // Whoever adds to a grant has locked its row: addAccess by UPDLOCK, a rotation by its own update.
       expect(text, name).toMatch(/WITH \(UPDLOCK, HOLDLOCK\)|WITH \(UPDLOCK\)|OUTPUT inserted\.grant_id INTO @used/);
     }
+  });
+});
+
+// Microsoft's own tools for T-SQL, which `npm run test:engines sqlserver` fetches.
+const { SQLSERVER_MODEL, SQLSERVER_MODEL_PYTHON, SQLSERVER_MODEL_LIBRARIES, SQLSERVER_MODEL_ICU } = process.env;
+
+/** What the parser of SQL Server 2017 and its model of a database have against statements, each as a procedure of its name. */
+function modelFaults(statements: Readonly<Record<string, string>>, alone: Readonly<Record<string, string>> = {}) {
+  const [server = '', client = ''] = scripts.map(([, text]) => text);
+  const tables = (text: string) => text.match(/^CREATE (TABLE [\s\S]*?\n\)|INDEX .*?);$/gm) ?? [];
+  const [, due = ''] = /ADD (due_at AS .*);/.exec(server) ?? [];
+  const schema = [...tables(server), ...tables(client).filter((text) => !text.includes('oauth_schema'))];
+  const { stdout, stderr } = spawnSync(
+    'python3',
+    [fileURLToPath(new URL('../engines/sqlserver-model.py', import.meta.url))],
+    {
+      input: JSON.stringify({
+        schema: schema.map((text) => text.replace('CONSTRAINT artifact_pk', `${due}, CONSTRAINT artifact_pk`)),
+        ...{ statements, alone },
+      }),
+      env: {
+        ...process.env,
+        PYTHONPATH: SQLSERVER_MODEL_PYTHON,
+        LD_LIBRARY_PATH: SQLSERVER_MODEL_LIBRARIES,
+        CLR_ICU_VERSION_OVERRIDE: SQLSERVER_MODEL_ICU,
+      },
+      encoding: 'utf8',
+      maxBuffer: 2 ** 24,
+    },
+  );
+  if (!stdout.startsWith('{')) throw new Error(stderr);
+  return JSON.parse(stdout).faults as Record<string, string[]>;
+}
+
+const declared = (name: string) => {
+  const type = parameters[name];
+  if (type === undefined) return `@${name} sql_variant`;
+  if (!('length' in type)) return `@${name} ${type.type}`;
+  return `@${name} ${type.type === 'binary' ? 'binary' : 'varbinary'}(${type.length > 8000 ? 'max' : type.length})`;
+};
+const procedure = (name: string, text: string) =>
+  `CREATE PROCEDURE ${name} ${namesIn(text).map(declared).join(', ')} AS\n${text}`;
+const procedures = (named: readonly (readonly [string, string])[]) =>
+  Object.fromEntries(named.map(([name, text]) => [name, procedure(name, text)]));
+
+describeOn(SQLSERVER_MODEL)("Microsoft's parser of SQL Server 2017, and its model of the schema", () => {
+  it('take every statement, and know every table, column and variable in it', () => {
+    const faults = modelFaults(procedures([...texts, ...others]));
+    expect(Object.keys(faults).length).toBe(texts.length + others.length);
+    expect(faults).toEqual(Object.fromEntries(Object.keys(faults).map((name) => [name, []])));
+  });
+
+  it('notice a planted mistake of each kind', () => {
+    const places: readonly (readonly [mistake: string, made: (text: string) => string])[] = [
+      ...planted,
+      ['a column that is not there', (text) => text.replace(/\brevoked_at = /, 'revoked_on = ')],
+      ['a column of OUTPUT that is not there', (text) => text.replace('inserted.successor', 'inserted.successors')],
+      ['a table that is not there', (text) => text.replace('FROM foreign_token', 'FROM foreign_tokens')],
+      ['a column of an INSERT that is not there', (text) => text.replace('(grant_id, digest,', '(grant_id, hash,')],
+      ['a variable that nobody declares', (text) => text.replace(/DECLARE @outcome [^;]*;/, '')],
+      ['an index hint where there may be none', (text) => text.replace(/FROM (\w+) FROM \1/, 'FROM $1')],
+    ];
+    const made = places.flatMap(([mistake, make], index) =>
+      texts
+        .map(([, text]) => [mistake, text, make(text)] as const)
+        .filter(([, text, changed]) => text !== changed)
+        .slice(0, 1)
+        .map(([, text, changed]) => [`planted${index}`, mistake, text, changed] as const),
+    );
+    expect(made.length).toBe(places.length);
+    // A mistake does not change what is bound.
+    const as = (name: string, text: string, changed: string) => procedure(name, text).replace(text, () => changed);
+    const faults = modelFaults(
+      {},
+      Object.fromEntries(made.map(([name, , text, changed]) => [name, as(name, text, changed)])),
+    );
+    for (const [name, mistake] of made) expect(faults[name], mistake).not.toEqual([]);
   });
 });
