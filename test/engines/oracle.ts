@@ -66,6 +66,7 @@ export const oracle: Engine = {
     'test/stores/oracle-decisions.test.ts',
     'test/stores/oracle-binds.test.ts',
     'test/stores/oracle-connection.test.ts',
+    'test/stores/oracle-schema.test.ts',
   ],
   start: startWithout,
   attach: async (url) => ({ version: 'by URL', env: { ORACLE_URL: url }, stop: async () => {} }),
