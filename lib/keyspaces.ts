@@ -95,7 +95,7 @@ const MOST_UNITS = 40_000;
 /** Twenty years, the most. Every row has a TTL of its own; that a table has a default switches them on. */
 const LONGEST_TTL_SECONDS = 630_720_000;
 
-export interface KeyspaceTablesProps extends Kept, NonNullable<KeyspacesOptions['keyspaces']> {
+interface KeyspaceTablesProps extends Kept, NonNullable<KeyspacesOptions['keyspaces']> {
   readonly settings: Keyspaces;
 }
 
@@ -104,7 +104,7 @@ export interface KeyspaceTablesProps extends Kept, NonNullable<KeyspacesOptions[
  * retained. Keyspaces has no protection against deletion. Of one that is there only what is missing is made, by a function;
  * it looks at both, so that a table which is not as the stores need it fails the deployment.
  */
-export class KeyspaceTables extends Construct {
+class KeyspaceTables extends Construct {
   constructor(scope: Construct, id: string, props: KeyspaceTablesProps) {
     super(scope, id);
     const { settings, removalPolicy, schema = 'automatic' } = props;
