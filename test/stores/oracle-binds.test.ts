@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { createRequire } from 'node:module';
 import oracledb from 'oracledb';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Engine } from '../../functions/domain/ports.ts';
@@ -123,6 +124,51 @@ describe('what is bound', () => {
     const selectors = Array.from({ length: 15 }, () => randomBytes(32));
     expect(encoded('selectors', { selectors })).toBe(selectors.map((one) => one.toString('hex')).join(''));
     expect(encoded('selectors', {})).toBeNull();
+  });
+});
+
+describe('the driver', () => {
+  const require = createRequire(import.meta.url);
+  const [Connection, ThinConnection, StatementCache] = ['connection', 'thin/connection', 'thin/statementCache'].map(
+    (name) => require(`oracledb/lib/${name}.js`),
+  );
+
+  /** Its own way from a text and binds to what it would send, which goes nowhere. */
+  async function prepared(text: string, binds: object) {
+    const connection = new Connection();
+    let statement: { isPlSql: boolean; isQuery: boolean; bindInfoDict: Map<string, unknown> } | undefined;
+    connection._impl = Object.assign(new ThinConnection(), {
+      statementCache: new StatementCache(1),
+      _protocol: {
+        _processMessage: async (message: { statement: NonNullable<typeof statement> }) => {
+          statement = message.statement;
+        },
+      },
+    });
+    await connection.execute(text, binds);
+    return statement;
+  }
+
+  it('finds the same binds in every text, takes them as they are given, and knows a block from a query', async () => {
+    for (const { text, binds } of await sentByAll()) {
+      const statement = await prepared(text, binds);
+      expect([...(statement?.bindInfoDict.keys() ?? [])].toSorted()).toEqual(
+        Object.keys(binds)
+          .map((name) => name.toUpperCase())
+          .toSorted(),
+      );
+      expect(statement).toMatchObject({ isPlSql: /^\s*DECLARE/.test(text), isQuery: /^\s*SELECT/.test(text) });
+    }
+  });
+
+  it('refuses a bind too few, too many, or of another name', async () => {
+    const [sent] = await sentByAll();
+    const { text, binds } = sent as Sent;
+    const [first = '', ...others] = Object.keys(binds);
+    const some = Object.fromEntries(others.map((name) => [name, binds[name]]));
+    for (const wrong of [some, { ...binds, i_more: binds[first] }, { ...some, i_other: binds[first] }]) {
+      await expect(prepared(text, wrong)).rejects.toThrow(/NJS-09[78]/);
+    }
   });
 });
 
