@@ -263,6 +263,45 @@ onServer('what is past its retainUntil by the store’s own clock', () => {
   });
 });
 
+onServer('what a process remembers', () => {
+  it('of a grant or a code is given with what was decided, and nothing of one whose id another has since', async () => {
+    let nowMs = clock.nowMs();
+    const now = () => Math.floor(nowMs / 1000);
+    const [one, other] = [1, 2].map(() => createEngine(settings, () => nowMs)) as [Engine, Engine];
+    opened.push(one, other);
+    const write = () => ({ now: now(), attempt: newAttempt() });
+    const store = async (
+      { accessTokens, authorizationCodes }: Engine,
+      ids: { grantId: Uint8Array; digest: Uint8Array },
+    ) => {
+      const grant = newGrant(now(), { grantId: ids.grantId, retainUntil: now() + DAY });
+      const code = newCode(now(), { digest: ids.digest, retainUntil: now() + DAY });
+      const refresh = newRefresh(now());
+      await accessTokens.persist({ grant, refresh }, write());
+      await authorizationCodes.add(code, write());
+      return { grant, refresh, code };
+    };
+    const useUp = async (
+      { accessTokens, authorizationCodes }: Engine,
+      { grant, refresh, code }: Awaited<ReturnType<typeof store>>,
+    ) => {
+      const successor = newSuccessor(now(), { retainUntil: now() + 2 * DAY });
+      const rotated = await rotate(accessTokens, grant, keyOf(grant, refresh), successor, { now: now() });
+      expect(rotated).toMatchObject({ outcome: 'rotated', grant: { ...grant, retainUntil: now() + 2 * DAY } });
+      const { digest, binding } = code;
+      expect(await authorizationCodes.redeem(digest, { binding, ...write() })).toEqual({ outcome: 'redeemed', code });
+    };
+    const ids = () => ({ grantId: newGrant(now()).grantId, digest: newDigest() });
+    await useUp(one, await store(one, ids()));
+    await useUp(one, await store(other, ids()));
+
+    const same = ids();
+    await store(one, same);
+    nowMs += 2 * DAY * 1000;
+    await useUp(one, await store(other, same));
+  });
+});
+
 /** What is sent, with its levels, by the first words and the table of the statement. */
 function watchLevels() {
   const levels = new Map<string, Set<string>>();

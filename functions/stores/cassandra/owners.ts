@@ -5,18 +5,26 @@ import type { Cluster } from './cluster.ts';
 import { hex, present, type Row, ttlUntil } from './values.ts';
 
 // How grants are found by whom they belong to. A grant has a pointer under each of its subject, client, application and
-// consent. The pointers of one owner are split by the week in which their grants were created: a partition whose grants
-// have all ended is named by no row of `oauth_owner` any more and never read again, however many expired rows it holds.
+// consent. The pointers of one owner are split by the day or week in which their grants were created: a partition whose
+// grants have all ended is named by no row of `oauth_owner` any more and never read again, however many expired rows it
+// holds.
 // Pointers stand before the marks of revocations are read, and before the grant is acknowledged.
 
-const WEEK = 7 * 86_400;
+const DAY = 86_400;
 const SHARDS = 16;
-/** Clients and applications may have so many grants that one partition for a week were too large, and all writes went to it. */
-const SHARDS_OF: Readonly<Record<SelectorField, number>> = {
-  subject: 1,
-  consentId: 1,
-  applicationId: SHARDS,
-  clientId: SHARDS,
+
+interface Parts {
+  readonly seconds: number;
+  readonly shards: number;
+}
+const FEW: Parts = { seconds: 7 * DAY, shards: 1 };
+/** So many grants that one partition for a week were too large, that all writes went to it, and what has expired of it made a read fail. */
+const MANY: Parts = { seconds: DAY, shards: SHARDS };
+const PARTS: Readonly<Record<SelectorField, Parts>> = {
+  subject: FEW,
+  consentId: FEW,
+  applicationId: MANY,
+  clientId: MANY,
 };
 const AT_ONCE = 16;
 const PERIODS_READ = 1000;
@@ -39,8 +47,8 @@ export const ownerOf = (row: Row): Selector =>
     consentId: row.consent_id,
   }) as Selector;
 
-const periodOf = ({ createdAt, grantId }: StoredGrant, field: SelectorField) =>
-  Math.floor(createdAt / WEEK) * SHARDS + (Number(grantId.at(-1)) % SHARDS_OF[field]);
+const periodOf = ({ createdAt, grantId }: StoredGrant, { seconds, shards }: Parts) =>
+  Math.floor(createdAt / seconds) * SHARDS + (Number(grantId.at(-1)) % shards);
 
 export interface Pointer {
   readonly grantId: GrantId;
@@ -56,8 +64,7 @@ export function createOwners({ statements, decisiveness, read, write }: Cluster)
   const { quorum } = decisiveness;
   const written = new Set<string>();
 
-  const putPeriod = async (owner: Buffer, period: number, keptUntil: number, now: number) => {
-    const until = Math.ceil(keptUntil / WEEK) * WEEK;
+  const putPeriod = async (owner: Buffer, period: number, until: number, now: number) => {
     const name = `${hex(owner)} ${period} ${until}`;
     if (written.has(name)) return;
     await write(statements.putPeriod, { owner, period, until, ttl: ttlUntil(until, now) }, quorum);
@@ -72,9 +79,11 @@ export function createOwners({ statements, decisiveness, read, write }: Cluster)
         const value = grant[field];
         if (value === undefined) return [];
         const owner = selectorKey({ [field]: value });
-        const period = periodOf(grant, field);
+        const { seconds } = PARTS[field];
+        const period = periodOf(grant, PARTS[field]);
+        const until = Math.ceil(keptUntil / seconds) * seconds;
         const pointer = { owner, period, grant_id: grant.grantId, ...ownerRow(grant), ttl: ttlUntil(keptUntil, now) };
-        return [putPeriod(owner, period, keptUntil, now), write(statements.putPointer, pointer, quorum)];
+        return [putPeriod(owner, period, until, now), write(statements.putPointer, pointer, quorum)];
       });
       await Promise.all(writes);
     },
@@ -95,7 +104,7 @@ export function createOwners({ statements, decisiveness, read, write }: Cluster)
 
     /** Whether a pointer of this selector is where the grant that it leads to is listed; any other is a refused grant's. */
     isPlaceOf(selector: Selector, { place }: Pointer, grant: StoredGrant): boolean {
-      return place === `${periodOf(grant, leadOf(selector))}.${hex(grant.grantId)}`;
+      return place === `${periodOf(grant, PARTS[leadOf(selector)])}.${hex(grant.grantId)}`;
     },
 
     /** The pointers for the field of a selector that likely has the fewest, behind a place, in a stable order. */
