@@ -14,12 +14,11 @@ import { clientOptions, createEngine } from '../../functions/stores/cassandra.ts
 import { DAY, issue, many, newName } from '../conformance/records.ts';
 import { nodetool, startNodes } from './cassandra.ts';
 
-const PAST = 1_000_000;
-const RECENT = 200_000;
+const PAST = 400_000;
+const RECENT = 100_000;
 const DAYS = 10;
 const SHARDS = 16;
 const BATCH = 100;
-const GRACE_SECONDS = 60;
 
 const { nodes, port } = await startNodes(1);
 const [node] = nodes;
@@ -38,7 +37,6 @@ await ensureTables(() => clientOptions(settings), {
   scripts: [script],
 });
 const client = new Client({ ...clientOptions(settings), keyspace: settings.keyspace });
-await client.execute(`ALTER TABLE oauth_owner_grant WITH gc_grace_seconds = ${GRACE_SECONDS}`);
 const { accessTokens, close } = createEngine(settings, systemClock);
 
 const now = () => seconds(systemClock);
@@ -56,14 +54,13 @@ async function surely(write: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** Pointers of a client's grants, over the partitions of so many days, and what names those partitions, all with this TTL. */
-async function expire(clientId: string, count: number, days: number, ttl: number, named: boolean) {
+/** Pointers of a client's grants, over the partitions of so many days up to one, and what names those that are over, all with this TTL. */
+async function expire(clientId: string, count: number, days: number, upTo: number, ttl: number) {
   const owner = selectorKey({ clientId });
   const insert = `INSERT INTO oauth_owner_grant (owner, period, grant_id, client_id, subject) VALUES (?, ?, ?, ?, ?) USING TTL ${ttl}`;
-  const today = Math.floor(now() / DAY);
   const parts = days * SHARDS;
   const each = Math.ceil(count / parts);
-  const period = (part: number) => BigInt((today - Math.floor(part / SHARDS)) * SHARDS + (part % SHARDS));
+  const period = (part: number) => BigInt((upTo - Math.floor(part / SHARDS)) * SHARDS + (part % SHARDS));
   const batches = many(parts, (part) => part).flatMap((part) =>
     many(
       Math.ceil(each / BATCH),
@@ -83,7 +80,7 @@ async function expire(clientId: string, count: number, days: number, ttl: number
       for (let batch = batches[next++]; batch; batch = batches[next++]) await surely(batch);
     }),
   );
-  if (!named) return;
+  if (upTo === today) return;
   const name = `INSERT INTO oauth_owner (owner, period, until) VALUES (?, ?, 0) USING TTL ${ttl}`;
   for (let part = 0; part < parts; part += 1) {
     await client.execute(name, [owner, types.Long.fromString(String(period(part)))], { prepare: true });
@@ -103,6 +100,7 @@ async function medianMs(call: () => Promise<unknown>): Promise<string> {
   return `${times.toSorted((one, other) => one - other)[7]?.toFixed(1)} ms`;
 }
 
+const today = Math.floor(now() / DAY);
 const [quiet, past, recent] = ['quiet', 'past', 'recent'].map(newName) as [string, string, string];
 const tell = async (when: string) => {
   const first = (clientId: string) => medianMs(() => accessTokens.listGrants({ clientId }, { limit: 20 }));
@@ -117,16 +115,17 @@ for (const clientId of [quiet, past, recent]) {
   for (let n = 0; n < 20; n += 1) await issue({ accessTokens, clock }, { grant: { clientId } });
 }
 console.log('| | first page, none expired | of days over | of today | whole list, none expired | of today | purge |');
-await expire(past, PAST, DAYS, 20, true);
-await expire(recent, RECENT, 1, 5, false);
+await expire(past, PAST, DAYS, today - 1, 20);
+await expire(recent, RECENT, 1, today, 5);
 await pause(25_000);
 await tell('as they expired');
 await nodetool(node.jmxPort, 'flush', settings.keyspace);
 await tell('flushed');
 await nodetool(node.jmxPort, 'compact', settings.keyspace);
 await tell('compacted');
-await pause(GRACE_SECONDS * 1000);
+await client.execute('ALTER TABLE oauth_owner_grant WITH gc_grace_seconds = 1');
+await pause(2000);
 await nodetool(node.jmxPort, 'compact', settings.keyspace);
-await tell('compacted after gc_grace_seconds');
+await tell('compacted once `gc_grace_seconds` were over');
 await Promise.all([close(), client.shutdown()]);
 await node.stop();

@@ -27,11 +27,9 @@ export function createAuthorizationCodeStore(
   const read = (digest: Digest, at: ReadConsistency) => readOne(statements.findCode, { code_digest: digest }, at);
 
   const remembered = createRemembered();
-  /** What the code is, which never changes: as this process knows it, or as one replica does. */
-  const readRecord = async (digest: Digest) => {
-    const known = remembered.get(digest);
-    return stands(known) ? known : readOne(statements.findCodeRecord, { code_digest: digest }, decisiveness.nearest);
-  };
+  /** What the code is, which never changes while it stands: as this process knows it, or as one replica does. */
+  const readRecord = async (digest: Digest) =>
+    remembered.get(digest) ?? readOne(statements.findCodeRecord, { code_digest: digest }, decisiveness.nearest);
 
   return {
     async add(code, { now, attempt }) {

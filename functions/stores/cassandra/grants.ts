@@ -35,11 +35,12 @@ export function createGrants({ statements, decisiveness, readOne, decide }: Clus
     remember,
 
     /**
-     * What the grant is, which never changes while it stands: as this process knows it, or as one replica does.
+     * What the grant is, which never changes while it stands: as this process knows it, or as one replica does. Where that
+     * does not stand it is an earlier one's, or late, and says nothing.
      */
     async readRecord(grantId: GrantId): Promise<Row | undefined> {
       const known = remembered.get(grantId);
-      if (stands(known)) return known;
+      if (known) return known;
       const row = await readOne(statements.findRecord, { grant_id: grantId }, decisiveness.nearest);
       if (stands(row)) remember(grantId, row);
       return row;
