@@ -14,8 +14,8 @@ import { clientOptions, createEngine } from '../../functions/stores/cassandra.ts
 import { DAY, issue, many, newName } from '../conformance/records.ts';
 import { nodetool, startNodes } from './cassandra.ts';
 
-const PAST = 400_000;
-const RECENT = 100_000;
+const PAST = 300_000;
+const RECENT = 50_000;
 const DAYS = 10;
 const SHARDS = 16;
 const BATCH = 100;

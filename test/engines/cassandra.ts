@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -155,6 +156,16 @@ export const nodetool = async (jmxPort: number | string, ...args: string[]): Pro
   return run(['java', ...options, main, '-h', '127.0.0.1', '-p', String(jmxPort), ...args]);
 };
 
+/** It says that it listens a moment before it does. */
+const accepts = (address: string, port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, address, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+
 const startNode = async (place: Place): Promise<Node> => {
   const { folder, address, ports } = place;
   const program = await fetchProgram();
@@ -174,7 +185,9 @@ const startNode = async (place: Place): Promise<Node> => {
     isReady: async (pid) => {
       node = pid;
       const log = await readFile(join(folder, 'server.log'), 'utf8');
-      return log.includes(`Starting listening for CQL clients on /${address}:${ports.cql}`);
+      return (
+        log.includes(`Starting listening for CQL clients on /${address}:${ports.cql}`) && accepts(address, ports.cql)
+      );
     },
     stopSignal: 'SIGTERM',
     readyWithinMs: 120_000,
