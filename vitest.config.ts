@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 const report = process.env.TEST_REPORT; // a file that takes the run's counts for whoever started it
 
-const { VALKEY_URL, VALKEY_CLUSTER, CASSANDRA_URL } = process.env;
+const { VALKEY_URL, VALKEY_CLUSTER, CASSANDRA_URL, DB2_DRIVER } = process.env;
 const databaseServers = ['mysql', 'mariadb', 'sqlserver', 'oracle', 'db2'];
 /** What `npm run test:engines` alone can run, since npm has no such server. */
 const onServers = [
@@ -18,6 +18,8 @@ const onServers = [
 ];
 
 export default defineConfig({
+  // A driver that npm does not install here: `npm run test:engines db2` builds it.
+  ...(DB2_DRIVER && { resolve: { alias: { ibm_db: DB2_DRIVER } } }),
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['node_modules/**', 'dist/**', ...onServers],

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
+import type { Connection, Driver } from './db2-driver.ts';
+import type { DatabaseSettings } from './sql-settings.ts';
+
+// How a connection to Db2 is made, and what its failures mean.
+
+const PORT = 50_000;
+/** Seconds in which a lock must come: less than the server is waited for, so that a call learns why it failed. */
+const LOCK_SECONDS = 5;
+
+/**
+ * A connection that begins no work by itself: the procedures end what they begin.
+ *
+ * @throws {StoreError} the driver's native client is missing (`unsupported`), the server cannot be reached, or refuses
+ */
+export async function connect(settings: DatabaseSettings): Promise<Connection> {
+  const driver = await loadDriver();
+  try {
+    return await driver.open(await connectionString(settings));
+  } catch (cause) {
+    throw storeError(cause);
+  }
+}
+
+async function loadDriver(): Promise<Driver> {
+  try {
+    const { default: driver } = (await import('ibm_db' as string)) as { default: Driver };
+    return driver;
+  } catch (cause) {
+    throw new StoreError('unsupported', 'the driver ibm_db, or the native client of IBM that it needs, is missing', {
+      cause,
+    });
+  }
+}
+
+/** By the keywords of IBM's CLI driver. What waits is bounded: connecting, for a lock, for an answer. */
+export async function connectionString(settings: DatabaseSettings): Promise<string> {
+  const { host = 'localhost', port = PORT, database = '', user, password, tls, pool } = settings;
+  const seconds = (ms: number) => String(Math.max(1, Math.ceil(ms / 1000)));
+  const keywords: Record<string, string | undefined> = {
+    DATABASE: database,
+    HOSTNAME: host,
+    PORT: String(port),
+    PROTOCOL: 'TCPIP',
+    AUTHENTICATION: 'SERVER',
+    UID: user,
+    PWD: typeof password === 'function' ? await password() : password,
+    AUTOCOMMIT: '0',
+    CONNECTTIMEOUT: seconds(pool?.maxWaitMs ?? 10_000),
+    RECEIVETIMEOUT: seconds(pool?.statementTimeoutMs ?? 10_000),
+    LOCKTIMEOUT: String(LOCK_SECONDS),
+    ...(tls !== false && tls !== undefined && (await tlsKeywords(tls))),
+  };
+  const given = Object.entries(keywords).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return given.map(([name, value]) => `${name}=${quoted(name, value)};`).join('');
+}
+
+/** A value ends at a semicolon, so that none could add a keyword. */
+function quoted(name: string, value: string): string {
+  if (!/[;{}=]/.test(value)) return value;
+  if (/[{}]/.test(value))
+    throw new StoreError('invalid', `${name} has a brace in it, which IBM's driver cannot be given`);
+  return `{${value}}`;
+}
+
+/** The driver reads certificates from files: a file for each text, in the temporary folder. */
+async function tlsKeywords({ ca, cert, key, servername }: Exclude<DatabaseSettings['tls'], false | undefined>) {
+  if (cert !== undefined || key !== undefined)
+    throw new StoreError('unsupported', 'a client certificate cannot be shown to Db2: use user and password');
+  if (servername !== undefined)
+    throw new StoreError('unsupported', 'the name in the certificate of Db2 must be that of the host');
+  const name = ca && createHash('sha256').update(ca).digest('hex').slice(0, 16);
+  const path = name && join(tmpdir(), `oauth2-stores-${name}.pem`);
+  if (ca && path) await writeFile(path, ca, { mode: 0o600 });
+  return {
+    SECURITY: 'SSL',
+    SSLCLIENTHOSTNAMEVALIDATION: 'BASIC',
+    ...(path && { SSLSERVERCERTIFICATE: path }),
+  };
+}
+
+// https://www.ibm.com/docs/en/db2/11.5?topic=messages-sqlstate, by SQLSTATE or its class.
+const CODES: Readonly<Record<string, StoreErrorCode>> = {
+  '23505': 'conflict',
+  '40001': 'throttled', // deadlock, or a lock did not come in time: the whole unit of work was rolled back (SQL0911N)
+  '57033': 'throttled', // the same, where nothing was rolled back (SQL0913N)
+  '57011': 'throttled', // the log is full, or another resource is short
+  '57030': 'throttled', // too many connections
+  '57014': 'timeout', // cancelled
+  '40003': 'unavailable', // the connection broke: whether it was carried out is not known
+  '08': 'unavailable',
+  '28': 'unavailable',
+  '57': 'unavailable',
+  '58': 'unavailable',
+  '42': 'unsupported',
+  '22': 'invalid',
+};
+
+/** SQLSTATE and SQLCODE, as the driver has them in its message or beside it. */
+export function stateOf(cause: unknown): { state: string; sqlcode: number; message: string } {
+  const { message = String(cause), sqlstate, state, sqlcode } = cause as Record<string, unknown> & { message?: string };
+  const [, said] = /SQLSTATE=(\w{5})/.exec(message) ?? [];
+  return { state: String(said ?? sqlstate ?? state ?? ''), sqlcode: Number(sqlcode ?? 0), message };
+}
+
+export function storeError(cause: unknown): StoreError {
+  if (cause instanceof StoreError) return cause;
+  const { state } = stateOf(cause);
+  if (state === '42704' || state === '42884') {
+    return new StoreError(
+      'unsupported',
+      'a table or procedure is missing: apply sql/db2/oauth-server.sql and oauth-client.sql',
+      { cause },
+    );
+  }
+  const known = CODES[state] ?? CODES[state.slice(0, 2)];
+  if (state === '' || state.startsWith('08')) return new StoreError('unavailable', 'Db2 cannot be reached', { cause });
+  return new StoreError(known ?? 'unavailable', `Db2 refused with SQLSTATE ${state}`, { cause });
+}
+
+/** Whether the connection is of no more use after this error. */
+export const breaks = (error: StoreError): boolean => error.code === 'unavailable' || error.code === 'timeout';
