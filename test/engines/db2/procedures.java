@@ -156,7 +156,7 @@ public final class procedures {
     }
   }
 
-  private static String idOf(String name, String text) { return "p" + Integer.toHexString(text.strip().hashCode()) + "_" + name.toLowerCase(Locale.ROOT); }
+  private static String idOf(String name, String text) { return "p" + Integer.toHexString(new Parser(text).tokens.hashCode()) + "_" + name.toLowerCase(Locale.ROOT); }
 
   /** Makes the classes of all procedures of a script at once: one by one, as they are created, takes a second each. */
   public static void prepare(String script) throws SQLException {
