@@ -12,7 +12,7 @@ import { bundledFunctions, type Manifest } from '../functions/config/functions.t
 const root = fileURLToPath(new URL('../', import.meta.url));
 
 /** Left out of every function: embedded stores end with their process, and a driver in C. */
-const external = ['*/stores/memory.ts', '@electric-sql/pglite', 'pg-native'];
+const external = ['*/stores/memory.ts', '@electric-sql/pglite', 'pg-native', 'ibm_db'];
 
 /** What tedious loads to log in at Microsoft Entra and to open keys of Azure, which no store does: as large as all the rest of it. */
 const withoutAzure: Plugin = {

@@ -186,6 +186,7 @@ const databaseServers: Partial<
     () => Promise<{ createEngine(settings: DatabaseSettings, clock: Clock): Engine | Promise<Engine> }>
   >
 > = {
+  db2: () => import('./stores/db2.ts'),
   oracle: () => import('./stores/oracle.ts'),
   sqlserver: () => import('./stores/sqlserver.ts'),
   mysql: () => import('./stores/mysql.ts'),

@@ -18,6 +18,7 @@ interface Diagnostics {
 }
 
 export const schemaOf: Partial<Record<DatabaseEngine, () => Promise<Schema>>> = {
+  db2: () => import('../../functions/stores/db2-schema.ts'),
   oracle: () => import('../../functions/stores/oracle-schema.ts'),
   postgresql: () => import('../../functions/stores/postgresql-schema.ts'),
   sqlserver: () => import('../../functions/stores/sqlserver-schema.ts'),
@@ -26,6 +27,7 @@ export const schemaOf: Partial<Record<DatabaseEngine, () => Promise<Schema>>> = 
 };
 
 export const diagnosticsOf: Partial<Record<DatabaseEngine, () => Promise<Diagnostics>>> = {
+  db2: () => import('../../functions/stores/db2-diagnosis.ts'),
   oracle: () => import('../../functions/stores/oracle-diagnosis.ts'),
   postgresql: () => import('../../functions/stores/postgresql-diagnosis.ts'),
   sqlserver: () => import('../../functions/stores/sqlserver-diagnosis.ts'),

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
 import type { Connection, Driver } from './db2-driver.ts';
-import type { DatabaseSettings } from './sql-settings.ts';
+import { authoritiesOf } from './sql-authorities.ts';
+import type { DatabaseSettings, TlsSettings } from './sql-settings.ts';
 
 // How a connection to Db2 is made, and what its failures mean.
 
@@ -37,9 +38,17 @@ async function loadDriver(): Promise<Driver> {
   }
 }
 
+/** Where the server is. */
+export const placeOf = ({ host = 'localhost', port = PORT, database = '' }: DatabaseSettings) => ({
+  host,
+  port,
+  database,
+});
+
 /** By the keywords of IBM's CLI driver. What waits is bounded: connecting, for a lock, for an answer. */
 export async function connectionString(settings: DatabaseSettings): Promise<string> {
-  const { host = 'localhost', port = PORT, database = '', user, password, tls, pool } = settings;
+  const { host, port, database } = placeOf(settings);
+  const { user, password, tls, pool } = settings;
   const seconds = (ms: number) => String(Math.max(1, Math.ceil(ms / 1000)));
   const keywords: Record<string, string | undefined> = {
     DATABASE: database,
@@ -53,7 +62,7 @@ export async function connectionString(settings: DatabaseSettings): Promise<stri
     CONNECTTIMEOUT: seconds(pool?.maxWaitMs ?? 10_000),
     RECEIVETIMEOUT: seconds(pool?.statementTimeoutMs ?? 10_000),
     LOCKTIMEOUT: String(LOCK_SECONDS),
-    ...(tls !== false && tls !== undefined && (await tlsKeywords(tls))),
+    ...(tls && (await tlsKeywords(host, tls))),
   };
   const given = Object.entries(keywords).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return given.map(([name, value]) => `${name}=${quoted(name, value)};`).join('');
@@ -68,11 +77,12 @@ function quoted(name: string, value: string): string {
 }
 
 /** The driver reads certificates from files: a file for each text, in the temporary folder. */
-async function tlsKeywords({ ca, cert, key, servername }: Exclude<DatabaseSettings['tls'], false | undefined>) {
+async function tlsKeywords(host: string, { ca: own, cert, key, servername }: TlsSettings) {
   if (cert !== undefined || key !== undefined)
     throw new StoreError('unsupported', 'a client certificate cannot be shown to Db2: use user and password');
   if (servername !== undefined)
     throw new StoreError('unsupported', 'the name in the certificate of Db2 must be that of the host');
+  const ca = own ?? (await authoritiesOf(host));
   const name = ca && createHash('sha256').update(ca).digest('hex').slice(0, 16);
   const path = name && join(tmpdir(), `oauth2-stores-${name}.pem`);
   if (ca && path) await writeFile(path, ca, { mode: 0o600 });

@@ -3,7 +3,8 @@ import { byLead } from './sql-dialect.ts';
 // Every statement that the Db2 store can send. A decision is a procedure of sql/db2, where its text and its reasons stand:
 // `:name` marks a value that is given, `>name` a column of the one row that comes back. A list is a query.
 
-const GRANT = '>grant_id, >client_id, >subject, >application_id, >consent_id, >created_at, >expires_at, >retain_until, >data';
+const GRANT =
+  '>grant_id, >client_id, >subject, >application_id, >consent_id, >created_at, >expires_at, >retain_until, >data';
 
 /** A token that was minted here leads to its grant; for one that was minted elsewhere the procedure looks where it leads. */
 const either = (text: string) => ({ own: text, foreign: text });
@@ -76,7 +77,8 @@ export const redeem =
   'CALL redeem_code(:digest, :binding, :now, :attempt, >outcome, >grant_id, >binding, >expires_at, >retain_until, >data)';
 export const removeCode = 'CALL remove_code(:digest, >changed)';
 
-export const putArtifact = 'CALL put_artifact(:kind, :id, :uid, :userCode, :consentId, :expiresAt, :retainUntil, :data)';
+export const putArtifact =
+  'CALL put_artifact(:kind, :id, :uid, :userCode, :consentId, :expiresAt, :retainUntil, :data)';
 export const putArtifactOnce =
   'CALL put_artifact_once(:kind, :id, :consentId, :expiresAt, :retainUntil, :data, :now, :attempt, >changed)';
 const foundBy = (way: 'id' | 'uid' | 'user_code') =>

@@ -21,8 +21,26 @@ const VARCHAR = 12;
 
 /** Numbers that are given. All else is bytes, and names (text) become bytes. */
 const NUMBERS: ReadonlySet<string> = new Set([
-  ...['createdAt', 'expiresAt', 'retainUntil', 'refreshExpiresAt', 'refreshIdleExpiresAt', 'accessIssuedAt', 'accessExpiresAt'],
-  ...['refreshForeign', 'accessForeign', 'authorizedAtMs', 'now', 'nowMs', 'graceSeconds', 'afterMinute', 'limit', 'most'],
+  ...[
+    'createdAt',
+    'expiresAt',
+    'retainUntil',
+    'refreshExpiresAt',
+    'refreshIdleExpiresAt',
+    'accessIssuedAt',
+    'accessExpiresAt',
+  ],
+  ...[
+    'refreshForeign',
+    'accessForeign',
+    'authorizedAtMs',
+    'now',
+    'nowMs',
+    'graceSeconds',
+    'afterMinute',
+    'limit',
+    'most',
+  ],
 ]);
 
 /** Names that come out, with a full stop behind each. */
@@ -79,7 +97,8 @@ const SELECTORS = 15;
 function bytesOf(value: unknown): Buffer | null {
   if (value === undefined || value === null) return null;
   if (typeof value === 'string') return Buffer.from(`${value}.`);
-  if (Array.isArray(value)) return Buffer.concat(Array.from({ length: SELECTORS }, (_, index) => value[index] ?? value[0]));
+  if (Array.isArray(value))
+    return Buffer.concat(Array.from({ length: SELECTORS }, (_, index) => value[index] ?? value[0]));
   return Buffer.from(value as Uint8Array);
 }
 

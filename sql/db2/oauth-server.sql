@@ -43,11 +43,11 @@ CREATE TABLE oauth_grant (
 ) ORGANIZE BY ROW';
   EXECUTE IMMEDIATE 'ALTER TABLE oauth_grant PCTFREE 25';
 
-  EXECUTE IMMEDIATE 'CREATE INDEX oauth_grant_subject ON oauth_grant (subject, created_at, grant_id) EXCLUDE NULL KEYS';
+  EXECUTE IMMEDIATE 'CREATE INDEX oauth_grant_subject ON oauth_grant (subject, created_at, grant_id)';
   -- In the order of the pages: a page of a client''s grants is read off the index.
   EXECUTE IMMEDIATE 'CREATE INDEX oauth_grant_client ON oauth_grant (client_id, created_at, grant_id)';
-  EXECUTE IMMEDIATE 'CREATE INDEX oauth_grant_application ON oauth_grant (application_id, created_at, grant_id) EXCLUDE NULL KEYS';
-  EXECUTE IMMEDIATE 'CREATE INDEX oauth_grant_consent ON oauth_grant (consent_id, created_at, grant_id) EXCLUDE NULL KEYS';
+  EXECUTE IMMEDIATE 'CREATE INDEX oauth_grant_application ON oauth_grant (application_id, created_at, grant_id)';
+  EXECUTE IMMEDIATE 'CREATE INDEX oauth_grant_consent ON oauth_grant (consent_id, created_at, grant_id)';
   EXECUTE IMMEDIATE 'CREATE INDEX oauth_grant_retain ON oauth_grant (retain_until)';
 END@
 
@@ -135,8 +135,9 @@ CREATE TABLE artifact (
 ) ORGANIZE BY ROW';
   EXECUTE IMMEDIATE 'ALTER TABLE artifact PCTFREE 20';
 
-  EXECUTE IMMEDIATE 'CREATE INDEX artifact_uid ON artifact (uid, kind) EXCLUDE NULL KEYS';
-  EXECUTE IMMEDIATE 'CREATE INDEX artifact_user_code ON artifact (user_code, kind) EXCLUDE NULL KEYS';
+  -- With the id: who looks for the next row of a way in reads none that stands before it.
+  EXECUTE IMMEDIATE 'CREATE INDEX artifact_uid ON artifact (kind, uid, id)';
+  EXECUTE IMMEDIATE 'CREATE INDEX artifact_user_code ON artifact (kind, user_code, id)';
   EXECUTE IMMEDIATE 'CREATE INDEX artifact_consent ON artifact (consent_id) EXCLUDE NULL KEYS';
   EXECUTE IMMEDIATE 'CREATE INDEX artifact_due ON artifact (due_at) EXCLUDE NULL KEYS';
 END@
@@ -508,7 +509,8 @@ BEGIN
 END@
 
 -- A page of the grants that match, in the order in which everybody locks several: by the first of subject, consent,
--- application and client that is given.
+-- application and client that is given. WITH UR, the keys alone: a cursor would hold a lock on the row that it stands on, which
+-- a rotation and this would wait for each other to let go; a grant that is not committed yet is waited for by the update.
 CREATE OR REPLACE PROCEDURE revoke_by (
   IN p_subject VARCHAR(480) FOR BIT DATA, IN p_consent_id VARCHAR(480) FOR BIT DATA, IN p_application_id VARCHAR(480) FOR BIT DATA,
   IN p_client_id VARCHAR(480) FOR BIT DATA, IN p_now BIGINT, IN p_after BIGINT, IN p_after_id VARCHAR(16) FOR BIT DATA, IN p_limit BIGINT,
@@ -523,19 +525,19 @@ BEGIN
   DECLARE by_subject CURSOR FOR SELECT grant_id, created_at FROM oauth_grant
     WHERE subject = p_subject AND (p_consent_id IS NULL OR consent_id = p_consent_id) AND (p_application_id IS NULL OR application_id = p_application_id) AND (p_client_id IS NULL OR client_id = p_client_id)
       AND (created_at > p_after OR (created_at = p_after AND grant_id > p_after_id))
-    ORDER BY created_at, grant_id FETCH FIRST 1000 ROWS ONLY;
+    ORDER BY created_at, grant_id FETCH FIRST 1000 ROWS ONLY WITH UR;
   DECLARE by_consent_id CURSOR FOR SELECT grant_id, created_at FROM oauth_grant
     WHERE consent_id = p_consent_id AND (p_application_id IS NULL OR application_id = p_application_id) AND (p_client_id IS NULL OR client_id = p_client_id)
       AND (created_at > p_after OR (created_at = p_after AND grant_id > p_after_id))
-    ORDER BY created_at, grant_id FETCH FIRST 1000 ROWS ONLY;
+    ORDER BY created_at, grant_id FETCH FIRST 1000 ROWS ONLY WITH UR;
   DECLARE by_application_id CURSOR FOR SELECT grant_id, created_at FROM oauth_grant
     WHERE application_id = p_application_id AND (p_client_id IS NULL OR client_id = p_client_id)
       AND (created_at > p_after OR (created_at = p_after AND grant_id > p_after_id))
-    ORDER BY created_at, grant_id FETCH FIRST 1000 ROWS ONLY;
+    ORDER BY created_at, grant_id FETCH FIRST 1000 ROWS ONLY WITH UR;
   DECLARE by_client_id CURSOR FOR SELECT grant_id, created_at FROM oauth_grant
     WHERE client_id = p_client_id
       AND (created_at > p_after OR (created_at = p_after AND grant_id > p_after_id))
-    ORDER BY created_at, grant_id FETCH FIRST 1000 ROWS ONLY;
+    ORDER BY created_at, grant_id FETCH FIRST 1000 ROWS ONLY WITH UR;
   DECLARE CONTINUE HANDLER FOR NOT FOUND SET v_at_end = 1;
   DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 
@@ -657,23 +659,22 @@ BEGIN
   DECLARE v_id VARCHAR(32) FOR BIT DATA;
   DECLARE v_duplicate SMALLINT DEFAULT 0;
   DECLARE v_at_end SMALLINT DEFAULT 0;
-  DECLARE concerned CURSOR FOR SELECT id FROM artifact
-    WHERE kind = p_kind AND (id = p_id OR uid = p_uid OR user_code = p_user_code) ORDER BY id;
   DECLARE CONTINUE HANDLER FOR NOT FOUND SET v_at_end = 1;
   DECLARE CONTINUE HANDLER FOR SQLSTATE '23505' SET v_duplicate = 1;
   DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 
   IF p_uid IS NOT NULL OR p_user_code IS NOT NULL THEN
-    OPEN concerned;
-    FETCH concerned INTO v_id;
-    WHILE v_at_end = 0 DO
+    SET v_id = X'';
+    WHILE v_id IS NOT NULL DO
+      -- No cursor: one that stood on the row would hold a lock that two callers could not both turn into their own.
+      SELECT MIN(id) INTO v_id FROM (
+        SELECT id FROM artifact WHERE kind = p_kind AND id = p_id AND id > v_id
+        UNION ALL SELECT id FROM artifact WHERE kind = p_kind AND uid = p_uid AND id > v_id
+        UNION ALL SELECT id FROM artifact WHERE kind = p_kind AND user_code = p_user_code AND id > v_id) AS concerned;
       UPDATE artifact SET uid = CASE WHEN id <> p_id AND uid = p_uid THEN NULL ELSE uid END,
           user_code = CASE WHEN id <> p_id AND user_code = p_user_code THEN NULL ELSE user_code END
         WHERE kind = p_kind AND id = v_id;
-      SET v_at_end = 0; -- a row that went meanwhile is no end
-      FETCH concerned INTO v_id;
     END WHILE;
-    CLOSE concerned;
   END IF;
   SET v_at_end = 0;
   UPDATE artifact SET uid = p_uid, user_code = p_user_code, consent_id = p_consent_id, expires_at = p_expires_at,

@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { cassandra } from './cassandra.ts';
 import { type Counts, formatCounts, isGood, readCounts, sumCounts } from './counts.ts';
+import { db2 } from './db2.ts';
 import { dynamodb } from './dynamodb.ts';
 import type { Engine, Server } from './engine.ts';
 import { createScratchFolder, runAttached } from './launch.ts';
@@ -21,7 +22,18 @@ import { postgresql } from './postgresql.ts';
 import { sqlserver } from './sqlserver.ts';
 import { valkey } from './valkey.ts';
 
-const engines: readonly Engine[] = [memory, dynamodb, postgresql, mysql, mariadb, valkey, cassandra, oracle, sqlserver];
+const engines: readonly Engine[] = [
+  memory,
+  dynamodb,
+  postgresql,
+  mysql,
+  mariadb,
+  valkey,
+  cassandra,
+  oracle,
+  sqlserver,
+  db2,
+];
 
 interface Run {
   readonly engine: Engine;

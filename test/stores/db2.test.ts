@@ -43,7 +43,9 @@ async function dump(): Promise<Uint8Array> {
   for (const table of tables) {
     for (const row of await connection.query(`SELECT * FROM ${table}`)) {
       const values = Object.values(row as Record<string, unknown>);
-      parts.push(values.map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value)).join());
+      parts.push(
+        values.map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value)).join(),
+      );
     }
   }
   await connection.endTransaction(true);

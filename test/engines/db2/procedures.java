@@ -41,7 +41,7 @@ public final class procedures {
   };
 
   /** Derby's own, as Db2 calls them. */
-  private static final Map<String, String> STATES = Map.of("40XL1", "40001", "X0Y32", "42710", "42X05", "42704");
+  private static final Map<String, String> STATES = Map.of("40XL1", "40001", "X0Y32", "42710", "42X05", "42704", "42X04", "42703", "42X01", "42601");
 
   private static final Map<String, Routine> ROUTINES = new ConcurrentHashMap<>();
 
@@ -129,6 +129,7 @@ public final class procedures {
       case "22001" -> "38302";
       case "42704" -> "38204";
       case "42601" -> "38104";
+      case "42703" -> "38206";
       default -> "38999";
     }, e);
   }
@@ -141,6 +142,7 @@ public final class procedures {
     Map<String, String> scope = new HashMap<>();
     for (Variable parameter : parameters) scope.put(parameter.name, parameter.type);
     Block body = parser.blockAndEnd(scope);
+    for (Sql sql : parser.statements) connection.prepareStatement(sql.text).close(); // as Db2 does: tables and columns are there
     String id = idOf(name, text);
     ROUTINES.put(id, new Routine(parameters, body));
     if (!Files.exists(Path.of(System.getProperty("procedures.classes"), id + ".class"))) compile(List.of(stub(id, parameters)));
@@ -385,7 +387,7 @@ public final class procedures {
         if (takes("CURSOR", "FOR")) {
           if (stage > 1) throw strange("a handler: cursors stand before them");
           stage = 1;
-          block.cursors.put(name, sql(scope, ";"));
+          block.cursors.put(name, statement(scope));
         } else {
           if (stage > 0) throw strange("a cursor or a handler: variables stand before them");
           block.declared.put(name, type());
@@ -400,6 +402,13 @@ public final class procedures {
     }
 
     private final Map<String, Sql> cursors = new HashMap<>();
+    final List<Sql> statements = new ArrayList<>();
+
+    private Sql statement(Map<String, String> scope) throws SQLException {
+      Sql sql = sql(scope, ";");
+      if (!sql.text.contains("CURRENT OF")) statements.add(sql);
+      return sql;
+    }
 
     private List<Step> steps(Map<String, String> scope, String... ends) throws SQLException {
       List<Step> steps = new ArrayList<>();
@@ -499,7 +508,7 @@ public final class procedures {
         List<String> names = variables(scope);
         tokens.subList(into, next).clear();
         next = from;
-        Sql query = sql(scope, ";");
+        Sql query = statement(scope);
         return (frame) -> {
           try (PreparedStatement statement = prepare(frame, query, ResultSet.CONCUR_READ_ONLY); ResultSet rows = statement.executeQuery()) {
             into(frame, rows, names);
@@ -508,7 +517,7 @@ public final class procedures {
         };
       }
       if (at("INSERT") || at("UPDATE") || at("DELETE") || at("LOCK")) {
-        Sql sql = sql(scope, ";");
+        Sql sql = statement(scope);
         return (frame) -> change(frame, sql);
       }
       throw strange("a statement");

@@ -1,0 +1,110 @@
+import { StoreError } from '../domain/errors.ts';
+import { connect, placeOf, stateOf } from './db2-connection.ts';
+import type { Connection } from './db2-driver.ts';
+import { rowOf } from './db2-values.ts';
+import {
+  type Component,
+  type Diagnosis,
+  examineSchema,
+  inWords,
+  loginFailed,
+  type Place,
+  serverOf,
+  tlsFailed,
+  type Words,
+} from './sql-diagnosis.ts';
+import type { Row } from './sql-dialect.ts';
+import type { DatabaseSettings } from './sql-settings.ts';
+
+/** What ODBC's `SQLGetInfo` is asked for. */
+const DBMS_NAME = 17;
+const DBMS_VERSION = 18;
+const OLDEST = 11;
+
+/** Connects once and looks whether everything is there that the stores need of these components. Nothing is changed. */
+export async function diagnose(settings: DatabaseSettings, components: readonly Component[]): Promise<Diagnosis> {
+  const { host, port, database } = placeOf(settings);
+  const waitMs = settings.pool?.maxWaitMs ?? 10_000;
+  const place = { server: serverOf(host, port), host, user: settings.user ?? '', database, waitMs };
+  try {
+    const connection = await connect(settings);
+    try {
+      return await examine(connection, place, components);
+    } finally {
+      await connection.endTransaction(true);
+      await connection.close();
+    }
+  } catch (error) {
+    const cause = error instanceof StoreError ? error.cause : error;
+    if (cause === undefined) return { fault: (error as Error).message };
+    const { state, message } = stateOf(cause);
+    if (state === '') return { fault: (error as Error).message };
+    return { fault: inWords({ code: state, message: message.trim() }, place, BY_CODE, BY_MESSAGE) };
+  }
+}
+
+/** What there is to say once a connection stands. */
+async function examine(connection: Connection, place: Place, components: readonly Component[]): Promise<Diagnosis> {
+  const version = String(connection.getInfoSync?.(DBMS_VERSION) ?? '');
+  const product = `${String(connection.getInfoSync?.(DBMS_NAME) ?? 'Db2')} ${version}`;
+  const rowsOf = async (text: string) => ((await connection.query(text)) as readonly Row[]).map(rowOf);
+  const examination = {
+    product,
+    ...(/^\d/.test(version) &&
+      Number.parseInt(version, 10) < OLDEST && {
+        fault: `${place.server} is ${product}: Db2 11.5 or newer is needed`,
+      }),
+    async tablesThere(tables: readonly string[]) {
+      const names = tables.map((table) => `'${table.toUpperCase()}'`);
+      const rows = await rowsOf(
+        `SELECT tabname AS name FROM syscat.tables WHERE tabschema = CURRENT SCHEMA AND tabname IN (${names})`,
+      );
+      return rows.map(({ name }) => String(name).trim().toLowerCase());
+    },
+    /** A query of nothing tells whether one may read; the procedures write with their owner's privileges. */
+    async lacking(tables: readonly string[]) {
+      const found: string[] = [];
+      for (const table of tables) {
+        try {
+          await rowsOf(`SELECT 1 AS one FROM ${table} WHERE 1 = 0`);
+        } catch (cause) {
+          if (stateOf(cause).state !== '42501') throw cause;
+          found.push(`${table} (SELECT)`);
+        }
+      }
+      return found;
+    },
+    async versionOf(component: Component) {
+      const [row] = await rowsOf(`SELECT version FROM oauth_schema WHERE component = '${component}'`);
+      return row?.version as number | undefined;
+    },
+  };
+  return examineSchema('db2', examination, place, components);
+}
+
+const refused: Words = ({ server }) => `the port is refused: nobody listens at ${server}`;
+const hostNotFound: Words = ({ host }) => `the host "${host}" is not found`;
+const nobody: Words = ({ server, waitMs }) =>
+  `no answer from ${server} within ${waitMs} ms: a firewall or a security group may be in the way`;
+
+// https://www.ibm.com/docs/en/db2/11.5?topic=messages-sqlstate
+const BY_CODE: Readonly<Record<string, Words>> = {
+  '08004': ({ database, server }) => `the database "${database}" is missing at ${server}, or refuses connections`,
+  '42705': ({ database, server }) => `the database "${database}" is missing at ${server}`,
+  '28000': loginFailed,
+  '42501': ({ user, database }, message) =>
+    `the user "${user}" lacks a privilege in the database "${database}": ${message}`,
+  '57030': ({ server }) => `${server} has too many connections`,
+  '57019': ({ server }) => `${server} is starting up or shutting down`,
+};
+
+// What stands behind "communication error" (SQL30081N), by the system's numbers, and what TLS says (GSKit's).
+const BY_MESSAGE: readonly (readonly [RegExp, Words])[] = [
+  [/SQL30082N|SQL1403N/, loginFailed],
+  [/SQL1013N|SQL30061N/, ({ database, server }) => `the database "${database}" is missing at ${server}`],
+  [/sqlccSSLSocketSetup|GSKit|SSL|certificate/i, tlsFailed],
+  [/SQL1336N|getaddrinfo|gethostbyname/, hostNotFound],
+  [/selectForConnectTimeout|selectForRecvTimeout|"110"/, nobody],
+  [/"111"/, refused],
+  [/SQL30081N/, ({ server }) => `${server} ended the connection: it may not be a Db2, or want TLS`],
+];

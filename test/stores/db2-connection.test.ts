@@ -1,0 +1,159 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { breaks, connectionString, storeError } from '../../functions/stores/db2-connection.ts';
+import { diagnose } from '../../functions/stores/db2-diagnosis.ts';
+import * as statements from '../../functions/stores/db2-statements.ts';
+import { bind, rowOf } from '../../functions/stores/db2-values.ts';
+import { describeOn } from './describe-on.ts';
+
+const said = (state: string, sqlcode = -1) =>
+  Object.assign(new Error(`[IBM][CLI Driver][DB2/LINUXX8664] SQL${-sqlcode}N  Words.  SQLSTATE=${state}\n`), {
+    sqlcode,
+  });
+
+describe('what an error of Db2 is', () => {
+  it.each([
+    ['23505', -803, 'conflict', false],
+    ['40001', -911, 'throttled', true],
+    ['57033', -913, 'throttled', true],
+    ['57014', -952, 'timeout', true],
+    ['08001', -30081, 'unavailable', true],
+    ['08003', -99999, 'unavailable', true],
+    ['40003', -30081, 'unavailable', true],
+    ['28000', -30082, 'unavailable', true],
+    ['42704', -204, 'unsupported', false],
+    ['42884', -440, 'unsupported', false],
+    ['42501', -551, 'unsupported', false],
+    ['22001', -302, 'invalid', false],
+    ['57030', -1040, 'throttled', true],
+  ])('%s is %s', (state, sqlcode, code, retryable) => {
+    expect(storeError(said(state, sqlcode))).toMatchObject({ code, retryable });
+  });
+
+  it('a connection that broke, or gave no answer, is not used again; one that was refused something is', () => {
+    for (const state of ['08001', '40003', '57014']) expect(breaks(storeError(said(state)))).toBe(true);
+    for (const state of ['23505', '40001', '22001', '42704']) expect(breaks(storeError(said(state)))).toBe(false);
+  });
+
+  it('the words name the scripts where something is missing', () => {
+    expect(storeError(said('42884')).message).toContain('sql/db2/oauth-server.sql');
+  });
+});
+
+describe('the connection string', () => {
+  const place = { host: 'db.example', port: 50_001, database: 'OAUTH', user: 'stores', password: 'secret' };
+
+  it('asks for verified TLS unless the server is on this machine', async () => {
+    const ca = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+    const text = await connectionString({ ...place, tls: { ca } });
+    expect(text).toContain('SECURITY=SSL;SSLCLIENTHOSTNAMEVALIDATION=BASIC;');
+    const file = /SSLSERVERCERTIFICATE=([^;]+);/.exec(text)?.[1] ?? '';
+    expect(await readFile(file, 'utf8')).toBe(ca);
+    expect(await connectionString({ ...place, tls: false })).not.toContain('SECURITY');
+  });
+
+  it('takes nothing in a value for a keyword', async () => {
+    const text = await connectionString({ ...place, tls: false, password: 'a;SECURITY=NONE' });
+    expect(text).toContain('PWD={a;SECURITY=NONE};');
+    await expect(connectionString({ ...place, tls: false, password: 'a}b' })).rejects.toMatchObject({
+      code: 'invalid',
+    });
+  });
+
+  it('asks for the password anew for each connection', async () => {
+    let asked = 0;
+    const password = () => {
+      asked += 1;
+      return `secret${asked}`;
+    };
+    await connectionString({ ...place, tls: false, password });
+    expect(await connectionString({ ...place, tls: false, password })).toContain('PWD=secret2;');
+  });
+
+  it('refuses what the driver cannot do', async () => {
+    await expect(connectionString({ ...place, tls: { servername: 'other' } })).rejects.toMatchObject({
+      code: 'unsupported',
+    });
+    await expect(connectionString({ ...place, tls: { cert: 'x', key: 'y' } })).rejects.toMatchObject({
+      code: 'unsupported',
+    });
+  });
+});
+
+describe('what is bound', () => {
+  it('has a mark for every parameter of every procedure, in its order and direction', async () => {
+    const scripts = await Promise.all(
+      ['oauth-server', 'oauth-client'].map((part) =>
+        readFile(new URL(`../../sql/db2/${part}.sql`, import.meta.url), 'utf8'),
+      ),
+    );
+    const directions = new Map(
+      [...scripts.join('\n').matchAll(/^CREATE OR REPLACE PROCEDURE (\w+) \(([\s\S]*?)\)\nLANGUAGE/gm)].map(
+        ([, name, list]) => [
+          String(name),
+          [...String(list).matchAll(/\b(IN|OUT) p_/g)].map(([, direction]) => String(direction)),
+        ],
+      ),
+    );
+    const texts = Object.values(statements).flatMap((each) =>
+      typeof each === 'string' ? [each] : Object.values(each),
+    );
+    const called = new Set<string>();
+    for (const text of texts) {
+      const name = /^\s*CALL (\w+)/.exec(text)?.[1];
+      if (name === undefined) continue;
+      called.add(name);
+      const marks = text
+        .slice(text.indexOf('('))
+        .split(',')
+        .map((mark) => (mark.includes('>') ? 'OUT' : 'IN'));
+      expect(marks, name).toEqual(directions.get(name));
+    }
+    expect([...directions.keys()].toSorted()).toEqual([...called].toSorted());
+  });
+
+  it('a name is its UTF-8 with a full stop, a number its digits, and absent is NULL', () => {
+    const { parametersOf } = bind('CALL p(:clientId, :nowMs, :subject, :digest, >outcome, >created_at)');
+    const [name, number, absent, digest, ...out] = parametersOf({
+      clientId: 'ä ',
+      nowMs: 1_795_423_356_123,
+      digest: new Uint8Array([0, 1]),
+    });
+    expect(name?.Data).toEqual(Buffer.from('ä .'));
+    expect(number).toMatchObject({ CType: 'CHAR', SQLType: 'BIGINT', Data: '1795423356123' });
+    expect(absent?.Data).toBeNull();
+    expect(digest?.Data).toEqual(Buffer.from([0, 1]));
+    expect(out.map(({ ParamType }) => ParamType)).toEqual(['OUTPUT', 'OUTPUT']);
+    expect(rowOf({ CLIENT_ID: Buffer.from('ä .'), CREATED_AT: '5', data: null })).toEqual({
+      client_id: 'ä ',
+      created_at: 5,
+      data: null,
+    });
+  });
+});
+
+const address = process.env.DB2_URL;
+describeOn(address)('test-connection', () => {
+  const { hostname, port, pathname } = new URL(address ?? 'db2://nobody');
+  const place = {
+    host: hostname,
+    port: Number(port),
+    database: pathname.slice(1),
+    user: 'app',
+    password: 'app',
+    tls: false as const,
+  };
+
+  it('says that nobody listens', async () => {
+    expect(await diagnose({ ...place, port: 1, pool: { maxWaitMs: 2000 } }, ['oauth-server'])).toEqual({
+      fault: `the port is refused: nobody listens at ${hostname}:1`,
+    });
+  });
+
+  it('says that a host is not there', async () => {
+    const { fault } = (await diagnose({ ...place, host: 'nobody.invalid', pool: { maxWaitMs: 2000 } }, [
+      'oauth-server',
+    ])) as { fault: string };
+    expect(fault).toContain('"nobody.invalid" is not found');
+  });
+});
