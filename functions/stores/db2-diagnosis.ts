@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect as reach } from 'node:net';
 import { StoreError } from '../domain/errors.ts';
 import { connect, placeOf, stateOf } from './db2-connection.ts';
 import type { Connection } from './db2-driver.ts';
@@ -27,6 +29,7 @@ export async function diagnose(settings: DatabaseSettings, components: readonly 
   const waitMs = settings.pool?.maxWaitMs ?? 10_000;
   const place = { server: serverOf(host, port), host, user: settings.user ?? '', database, waitMs };
   try {
+    await touch(host, port, waitMs);
     const connection = await connect(settings);
     try {
       return await examine(connection, place, components);
@@ -35,11 +38,24 @@ export async function diagnose(settings: DatabaseSettings, components: readonly 
       await connection.close();
     }
   } catch (error) {
-    const cause = error instanceof StoreError ? error.cause : error;
-    if (cause === undefined) return { fault: (error as Error).message };
-    const { state, message } = stateOf(cause);
-    if (state === '') return { fault: (error as Error).message };
-    return { fault: inWords({ code: state, message: message.trim() }, place, BY_CODE, BY_MESSAGE) };
+    const cause = (error instanceof StoreError ? error.cause : error) as Error & { code?: string };
+    const { state, message } = stateOf(cause ?? error);
+    if (error instanceof StoreError && state === '') return { fault: error.message };
+    return {
+      fault: inWords({ code: state || (cause.code ?? ''), message: message.trim() }, place, BY_CODE, BY_MESSAGE),
+    };
+  }
+}
+
+/** Of a host that is not there, a port that is refused and one that is silent the driver says the same. */
+async function touch(host: string, port: number, waitMs: number): Promise<void> {
+  const socket = reach({ host, port });
+  const late = setTimeout(() => socket.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })), waitMs);
+  try {
+    await once(socket, 'connect');
+  } finally {
+    clearTimeout(late);
+    socket.destroy();
   }
 }
 
@@ -82,11 +98,6 @@ async function examine(connection: Connection, place: Place, components: readonl
   return examineSchema('db2', examination, place, components);
 }
 
-const refused: Words = ({ server }) => `the port is refused: nobody listens at ${server}`;
-const hostNotFound: Words = ({ host }) => `the host "${host}" is not found`;
-const nobody: Words = ({ server, waitMs }) =>
-  `no answer from ${server} within ${waitMs} ms: a firewall or a security group may be in the way`;
-
 // https://www.ibm.com/docs/en/db2/11.5?topic=messages-sqlstate
 const BY_CODE: Readonly<Record<string, Words>> = {
   '08004': ({ database, server }) => `the database "${database}" is missing at ${server}, or refuses connections`,
@@ -103,8 +114,5 @@ const BY_MESSAGE: readonly (readonly [RegExp, Words])[] = [
   [/SQL30082N|SQL1403N/, loginFailed],
   [/SQL1013N|SQL30061N/, ({ database, server }) => `the database "${database}" is missing at ${server}`],
   [/sqlccSSLSocketSetup|GSKit|SSL|certificate/i, tlsFailed],
-  [/SQL1336N|getaddrinfo|gethostbyname/, hostNotFound],
-  [/selectForConnectTimeout|selectForRecvTimeout|"110"/, nobody],
-  [/"111"/, refused],
   [/SQL30081N/, ({ server }) => `${server} ended the connection: it may not be a Db2, or want TLS`],
 ];

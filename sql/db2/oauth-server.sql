@@ -139,7 +139,7 @@ CREATE TABLE artifact (
   EXECUTE IMMEDIATE 'CREATE INDEX artifact_uid ON artifact (kind, uid, id)';
   EXECUTE IMMEDIATE 'CREATE INDEX artifact_user_code ON artifact (kind, user_code, id)';
   EXECUTE IMMEDIATE 'CREATE INDEX artifact_consent ON artifact (consent_id) EXCLUDE NULL KEYS';
-  EXECUTE IMMEDIATE 'CREATE INDEX artifact_due ON artifact (due_at) EXCLUDE NULL KEYS';
+  EXECUTE IMMEDIATE 'CREATE INDEX artifact_retain ON artifact (due_at) EXCLUDE NULL KEYS';
 END@
 
 -- Each operation is one CALL, and a unit of work of its own, which its procedure ends. A decision is taken from a row that

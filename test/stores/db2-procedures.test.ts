@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { connect, stateOf } from '../../functions/stores/db2-connection.ts';
 import type { Connection } from '../../functions/stores/db2-driver.ts';
-import { statementsOf } from '../../functions/stores/db2-schema.ts';
+import { applySchema, statementsOf } from '../../functions/stores/db2-schema.ts';
 import { describeOn } from './describe-on.ts';
 
 // Whoever takes the procedures, a Db2 or what stands in its place for the tests, must refuse a wrong one: each of these is
@@ -36,12 +36,10 @@ describeOn(address)('the procedures of Db2, refused where they are wrong', () =>
   let shipped: string[];
   beforeAll(async () => {
     const { hostname, port, pathname, username, password } = new URL(address ?? '');
-    const place = { host: hostname, port: Number(port), database: pathname.slice(1), tls: false as const };
-    connection = await connect({
-      ...place,
-      user: decodeURIComponent(username),
-      password: decodeURIComponent(password),
-    });
+    const login = { user: decodeURIComponent(username), password: decodeURIComponent(password) };
+    const place = { ...login, host: hostname, port: Number(port), database: pathname.slice(1), tls: false as const };
+    await applySchema(place, { withinMs: 120_000 });
+    connection = await connect(place);
     shipped = statementsOf(await readFile(new URL('../../sql/db2/oauth-server.sql', import.meta.url), 'utf8'));
   });
   afterAll(async () => {
