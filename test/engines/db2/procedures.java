@@ -41,7 +41,7 @@ public final class procedures {
   };
 
   /** Derby's own, as Db2 calls them. */
-  private static final Map<String, String> STATES = Map.of("40XL1", "40001", "X0Y32", "42710", "42X05", "42704", "42X04", "42703", "42X01", "42601");
+  private static final Map<String, String> STATES = Map.of("40XL1", "40001", "X0Y32", "42710", "42X05", "42704", "42X04", "42703", "42X14", "42703", "42X01", "42601");
 
   private static final Map<String, Routine> ROUTINES = new ConcurrentHashMap<>();
 
