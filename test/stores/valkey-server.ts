@@ -52,7 +52,8 @@ export function countRoundTrips(client: typeof Redis | typeof Cluster): RoundTri
       const finish = () => {
         now.done = Math.max(now.done, depth);
       };
-      command.promise.then(finish, finish);
+      // A script that a node has not seen yet, whose text is sent then: once for each node.
+      command.promise.then(finish, (error: Error) => error.message.startsWith('NOSCRIPT') || finish());
     }
     return original.call(this, command, ...more);
   };
