@@ -57,7 +57,7 @@ function floorsOf(client: Redis, rows: number): Record<string, Contender['prepar
 export const valkey: BenchedEngine = {
   name: 'valkey',
   title: 'Valkey',
-  calls: 4000,
+  calls: 2000,
   beside: [
     { operation: 'lookup, hit', floor: 'GET', target: { least: 0.9 } },
     { operation: 'lookup, miss', floor: 'GET' },

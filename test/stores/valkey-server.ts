@@ -52,8 +52,7 @@ export function countRoundTrips(client: typeof Redis | typeof Cluster): RoundTri
       const finish = () => {
         now.done = Math.max(now.done, depth);
       };
-      // A script that a node has not seen yet, whose text is sent then: once for each node.
-      command.promise.then(finish, (error: Error) => error.message.startsWith('NOSCRIPT') || finish());
+      command.promise.then(finish, finish);
     }
     return original.call(this, command, ...more);
   };

@@ -1,5 +1,12 @@
 import { Cluster, Redis } from 'iovalkey';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import * as artifactScripts from '../../functions/stores/valkey/scripts/artifacts.ts';
+import * as codeScripts from '../../functions/stores/valkey/scripts/codes.ts';
+import * as grantScripts from '../../functions/stores/valkey/scripts/grants.ts';
+import * as pointerScripts from '../../functions/stores/valkey/scripts/pointers.ts';
+import * as revocationScripts from '../../functions/stores/valkey/scripts/revocations.ts';
+import type { Script } from '../../functions/stores/valkey/scripts/script.ts';
+import * as recordScripts from '../../functions/stores/valkey/scripts/script.ts';
 import { createEngine } from '../../functions/stores/valkey.ts';
 import { conformance, createVirtualClock, type Harness } from '../conformance/index.ts';
 import { createScratchFolder, findFreePort } from '../engines/launch.ts';
@@ -26,7 +33,15 @@ const cut = async () => {
   await Promise.all(nodes.map((node) => node.call('client', 'kill', 'type', 'normal', 'skipme', 'yes')));
 };
 
+const scripts = [artifactScripts, codeScripts, grantScripts, pointerScripts, recordScripts, revocationScripts]
+  .flatMap((file): unknown[] => Object.values(file))
+  .filter((each): each is Script => typeof each === 'object' && each !== null && 'sha' in each);
+
 describe('on a server', () => {
+  // What a node has not seen yet costs a round trip more, once.
+  beforeAll(async () => {
+    for (const node of nodes) for (const { text } of scripts) await node.script('LOAD', text);
+  });
   conform(
     cluster ? 'valkey, a cluster' : 'valkey',
     {
