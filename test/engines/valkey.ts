@@ -131,7 +131,10 @@ const start = async (version: string): Promise<Server> => {
 export const valkey: Engine = {
   name: 'valkey',
   versions: [SINGLE, CLUSTER],
-  tests: ['connections', 'settings', 'users'].map((what) => `test/stores/valkey-${what}.test.ts`),
+  tests: [
+    ...['connections', 'settings', 'users'].map((what) => `test/stores/valkey-${what}.test.ts`),
+    'test/stores/shared-lookups.test.ts',
+  ],
   start,
   attach: async (url) => ({ version: 'by URL', env: { VALKEY_URL: url }, stop: async () => {} }),
 };

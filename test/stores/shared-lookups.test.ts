@@ -1,10 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { parseConfiguration } from '../../functions/config/configuration.ts';
 import { StoreError } from '../../functions/domain/errors.ts';
 import type { AccessTokenStore, ArtifactStore, Engine } from '../../functions/domain/ports.ts';
 import { openStores } from '../../functions/open-stores.ts';
 import { withSharedLookups } from '../../functions/shared-lookups.ts';
 import { createEngine } from '../../functions/stores/memory.ts';
+import { createEngine as createValkey } from '../../functions/stores/valkey.ts';
 import { createVirtualClock } from '../conformance/index.ts';
 import {
   errorCode,
@@ -19,14 +20,23 @@ import {
   rotate,
 } from '../conformance/records.ts';
 import { conform } from './conform.ts';
+import { dumpOf, given, nodesOf } from './valkey-server.ts';
 
 // The whole suite, with the look-ups of several engines going through one cache, and what the cache itself must do.
 
 const cacheSeconds = 30;
 const clock = createVirtualClock(Date.now());
 const durable = createEngine({}, clock.nowMs);
-const shared = createEngine({}, clock.nowMs);
-const cached = withSharedLookups(durable.accessTokens, shared.artifacts, { cacheSeconds, clock: clock.nowMs });
+const memory = createEngine({}, clock.nowMs);
+/** A real server, where the tests are given one. */
+const valkey = given && (await createValkey({ ...given, requestTimeoutMs: 30_000 }, clock.nowMs));
+const nodes = nodesOf(given ?? {});
+afterAll(async () => {
+  for (const node of nodes) node.disconnect();
+  await valkey?.close();
+});
+const { artifacts } = valkey ?? memory;
+const cached = withSharedLookups(durable.accessTokens, artifacts, { cacheSeconds, clock: clock.nowMs });
 
 /** Until when a grant is kept may be what it was when it was cached; nothing else may. */
 const accessTokens: AccessTokenStore = {
@@ -40,7 +50,7 @@ const accessTokens: AccessTokenStore = {
 };
 
 conform(
-  'memory, look-ups through a cache',
+  `memory, look-ups through ${given ? 'Valkey' : 'a cache'}`,
   {
     open: async (): Promise<Engine> => ({ ...durable, accessTokens }),
     clock,
@@ -49,7 +59,7 @@ conform(
       purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
       purgeBatch: 1000,
     },
-    dump: async () => Buffer.concat([durable.dump(), shared.dump()]),
+    dump: async () => Buffer.concat([durable.dump(), memory.dump(), await dumpOf(nodes)]),
   },
   {
     'the storage cannot be restarted from here': [
