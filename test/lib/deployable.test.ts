@@ -86,7 +86,11 @@ describe('a deployment is refused for', () => {
     ],
     [
       'a server without TLS',
-      inDatabase({ ...server, tls: false }),
+      inDatabase({
+        ...server,
+        password: { secretArn: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:d' },
+        tls: false,
+      }),
       {},
       ['databases["d"].tls: found false; accepted: true, or nothing: its functions send tokens of IAM or a password'],
     ],
