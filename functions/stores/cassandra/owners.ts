@@ -32,14 +32,14 @@ const PERIODS_READ = 1000;
 const REMEMBERED = 10_000;
 const START = Buffer.alloc(0);
 
-export const ownerRow = ({ subject, clientId, applicationId, consentId }: Selector) => ({
+const ownerRow = ({ subject, clientId, applicationId, consentId }: Selector) => ({
   client_id: clientId,
   subject,
   application_id: applicationId,
   consent_id: consentId,
 });
 
-export const ownerOf = (row: Row): Selector =>
+const ownerOf = (row: Row): Selector =>
   present({
     clientId: row.client_id,
     subject: row.subject,

@@ -12,8 +12,6 @@ function copyOf(bytes: Uint8Array): Buffer {
 
 const nameOf = (key: Uint8Array) => Buffer.from(key).toString('latin1');
 
-export type Remembered = ReturnType<typeof createRemembered>;
-
 /**
  * What of records never changes, of those that this process has stored or read last. An applied transaction does not show
  * its record, which has to be read beside it unless it is known.
