@@ -12,8 +12,8 @@ export interface Answer {
 
 /**
  * Sends one statement, block or call of the dialect, in one round trip, as a transaction of its own; failures are
- * StoreErrors. `:name` in a text stands for the value of that name; an absent one is NULL. Rows have the columns that are
- * read below: whole numbers as numbers, bytes as Uint8Array, flags as booleans or 0 and 1.
+ * StoreErrors. `:name` in a text, or the engine's own mark, stands for the value of that name; an absent one is NULL. Rows
+ * have the columns that are read below: whole numbers as numbers, bytes as Uint8Array, flags as booleans or 0 and 1.
  */
 export type Run = (name: string, text: string, values: Readonly<Record<string, unknown>>) => Promise<Answer>;
 

@@ -24,12 +24,13 @@ const at = (port: number, settings: DatabaseSettings = {}) =>
     { host: '127.0.0.1', port, user: 'app', password: 'x', database: 'oauth', tls: false, ...settings },
     clock.nowMs,
   );
+const patient = { pool: { maxWaitMs: 60_000, statementTimeoutMs: 60_000 } };
 const impatient = { pool: { maxWaitMs: 300, statementTimeoutMs: 300 } };
 
 conform(
   'sqlserver, its statements on SQLite',
   {
-    open: () => at(server.port),
+    open: () => at(server.port, patient),
     clock,
     capabilities: {
       concurrent: false,

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +12,7 @@ import { applySchema, findMissingScripts } from '../../functions/stores/sqlserve
 import { createVirtualClock } from '../conformance/index.ts';
 import { everyOperation } from '../conformance/operations.ts';
 import { issue, keyOf, newAttempt, newCode, newGrant, newRefresh } from '../conformance/records.ts';
+import { run } from '../engines/launch.ts';
 import { startStandIn } from './sqlserver-stand-in.ts';
 import type { Reply, Sent, TdsSettings } from './tds-server.ts';
 
@@ -279,7 +279,7 @@ describe('a login', () => {
   });
 });
 
-describe('TLS', () => {
+describe('TLS', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'sqlserver-tls-'));
   afterAll(() => rmSync(folder, { recursive: true }));
   const [key, cert] = ['key.pem', 'cert.pem'].map((name) => join(folder, name)) as [string, string];
@@ -294,7 +294,7 @@ describe('TLS', () => {
     '-addext',
     'subjectAltName=DNS:db.test',
   ];
-  execFileSync('openssl', ['req', '-x509', ...options, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  await run(['openssl', 'req', '-x509', ...options, '-keyout', key, '-out', cert]);
   const tls = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
   const removing = async (server: Awaited<ReturnType<typeof start>>, more: DatabaseSettings) => {
     const { authorizationCodes } = await server.engine(more);

@@ -92,7 +92,7 @@ describe('the schema', () => {
 conform(
   'sqlserver',
   {
-    open: () => createEngine(settings, clock.nowMs),
+    open: () => createEngine({ ...settings, pool: { maxWaitMs: 60_000 } }, clock.nowMs),
     clock,
     capabilities: {
       concurrent: true,

@@ -412,8 +412,6 @@ export function createTsqlDatabase() {
   };
 }
 
-export type TsqlDatabase = ReturnType<typeof createTsqlDatabase>;
-
 const numbered = (cause: Error & { errcode?: number }, sql: string): TsqlError => {
   if (cause instanceof TsqlError) return cause;
   const numbers: Record<number, number> = { 1555: 2627, 2067: 2601, 1299: 515, 275: 2628 };
