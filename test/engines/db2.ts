@@ -101,7 +101,7 @@ const listens = (port: number): Promise<boolean> =>
 const sources = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Starts Derby with the interpreter in it; the scripts are those whose procedures are made ready. */
-export async function startDerby(scripts: readonly string[]): Promise<{ readonly url: string; stop(): Promise<void> }> {
+async function startDerby(scripts: readonly string[]): Promise<{ readonly url: string; stop(): Promise<void> }> {
   const derby = await fetchDerby();
   const folder = await createScratchFolder('db2');
   try {
