@@ -11,6 +11,7 @@ import { measureBeside } from './beside.ts';
 import type { BenchedEngine } from './engine.ts';
 import { cassandra } from './engines/cassandra.ts';
 import { dynamodb } from './engines/dynamodb.ts';
+import { mariadb, mysql } from './engines/mysql.ts';
 import { measurePostgresql } from './engines/postgresql.ts';
 import { valkey } from './engines/valkey.ts';
 import { type Say, withSection } from './report.ts';
@@ -24,7 +25,7 @@ const { values: options, positionals } = parseArgs({
   },
 });
 
-const engines: readonly BenchedEngine[] = [dynamodb, valkey, cassandra];
+const engines: readonly BenchedEngine[] = [dynamodb, valkey, cassandra, mysql, mariadb];
 
 const sections = new Map<string, { title: string; measure: (say: Say) => Promise<void> }>([
   ['postgresql', { title: 'PostgreSQL', measure: (say) => measurePostgresql(options.postgresql, options.quick, say) }],

@@ -59,7 +59,10 @@ export async function connectionOf(settings: DatabaseSettings) {
   };
 }
 
-/** Opens a connection; its sessions are at READ COMMITTED, and what a value loses by being stored is an error. */
+/**
+ * Opens a connection; its sessions are at READ COMMITTED, and what a value loses by being stored is an error. A lock is given
+ * up before this end gives up the answer: then nothing was done, for certain.
+ */
 export async function openLink(
   product: Product,
   settings: DatabaseSettings,
@@ -99,7 +102,7 @@ export async function openLink(
     });
     await link.query(
       `SET SESSION ${product.isolation} = 'READ-COMMITTED', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',
-        innodb_lock_wait_timeout = ${Math.max(1, Math.ceil(timeoutMs / 1000))}`,
+        innodb_lock_wait_timeout = ${Math.max(1, Math.floor(timeoutMs / 1000) - 1)}`,
     );
     return link;
   } catch (error) {

@@ -12,6 +12,7 @@ export type ServerSettings = Readonly<Record<string, string>>;
 export interface StartedServer extends Server {
   readonly url: string;
   readonly port: number;
+  pid(): number;
   /** Ends it at once, as a crash does. */
   kill(): Promise<void>;
   /** Starts it again, with what it has written, on the same port. */
@@ -87,6 +88,7 @@ export async function startServer(
     };
     return {
       ...{ version: distribution.version, url, port, env },
+      pid: () => pid,
       stop: () => stop().then(remove),
       kill: async () => {
         process.kill(pid, 'SIGKILL');

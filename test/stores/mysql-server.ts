@@ -62,12 +62,10 @@ export async function newDatabase(url: string): Promise<DatabaseSettings> {
 
 /** Ends every connection to the database but the one that does it. */
 export async function cut(settings: DatabaseSettings): Promise<void> {
-  const others = await query<{ id: number }>(
-    settings,
-    `SET SESSION sql_mode = ''`, // or statements with bytes in them cannot be told
-    'SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()',
-  );
-  for (const { id } of others) await query(settings, `KILL CONNECTION ${id}`).catch(() => {}); // it has ended meanwhile
+  // A table of the information schema would have to hold the statements, and some have bytes in them that are no text.
+  const sessions = await query<{ Id: number; db: string | null; Info: string | null }>(settings, 'SHOW PROCESSLIST');
+  const others = sessions.filter(({ db, Info }) => db === settings.database && Info !== 'SHOW PROCESSLIST');
+  for (const { Id } of others) await query(settings, `KILL CONNECTION ${Id}`).catch(() => {}); // it has ended meanwhile
 }
 
 /** Everything that is stored, bytes in hexadecimal. */
