@@ -51,10 +51,10 @@ export function describeFaults({ name: engine, createEngine, applySchema }: Test
           await other.query('BEGIN');
           await other.query(`INSERT INTO foreign_token SELECT RANDOM_BYTES(32), x'00', n FROM (
             WITH RECURSIVE counted AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM counted WHERE n < 500) SELECT n FROM counted) AS many`);
-          await other.query('SELECT * FROM artifact WHERE kind = 'Session' AND id = ? FOR UPDATE', [second]);
+          await other.query(`SELECT * FROM artifact WHERE kind = 'Session' AND id = ? FOR UPDATE`, [second]);
           const put = opened.artifacts.put({ ...artifact, id: first, uid, data: Buffer.from('taken') }, { now });
           await setTimeout(200);
-          await other.query('SELECT * FROM artifact WHERE kind = 'Session' AND id = ? FOR UPDATE', [first]);
+          await other.query(`SELECT * FROM artifact WHERE kind = 'Session' AND id = ? FOR UPDATE`, [first]);
           await other.query('ROLLBACK');
           await put;
           await other.end();
