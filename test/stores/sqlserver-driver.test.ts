@@ -245,6 +245,18 @@ describe('what comes back', () => {
 });
 
 describe('a login', () => {
+  it('sets isolation and XACT_ABORT for its session, and is tried once', async () => {
+    const set: string[] = [];
+    const server = await start({ before: ({ text }) => void set.push(text.toLowerCase()) });
+    const { authorizationCodes } = await server.engine();
+    await authorizationCodes.remove(Buffer.alloc(32));
+    expect(set[0]).toContain('set transaction isolation level read committed');
+    expect(set[0]).toContain('set xact_abort on');
+    const away = await start({ login: () => ({ number: 40613, message: 'not available' }) });
+    await failureOf((await away.engine()).authorizationCodes.remove(Buffer.alloc(32)));
+    expect(away.logins()).toBe(1);
+  });
+
   it('goes with user, password and database, each time with the password of the moment', async () => {
     const seen: unknown[] = [];
     const server = await start({ login: (login) => void seen.push(login) });

@@ -88,6 +88,7 @@ function serve(socket: Socket, settings: TdsSettings): void {
   const session = {};
   let channel: Duplex = socket;
   let tunnel: Duplex | undefined;
+  let unanswered = false;
   let pending = Buffer.alloc(0);
   let message: Buffer[] = [];
   socket.on('close', () => settings.ended?.(session));
@@ -115,7 +116,8 @@ function serve(socket: Socket, settings: TdsSettings): void {
   const respond = (sent: Sent) => {
     const reply = settings.answer(sent);
     if (reply === 'cut') socket.destroy();
-    else if (reply !== 'silence') send(answerOf(reply, settings.typeOf));
+    else if (reply === 'silence') unanswered = true;
+    else send(answerOf(reply, settings.typeOf));
   };
   const handle = (type: number, payload: Buffer) => {
     if (type === PRELOGIN) {
@@ -131,8 +133,11 @@ function serve(socket: Socket, settings: TdsSettings): void {
         send(Buffer.concat([errorToken({ ...refused, severity: 14 }), done(2, 0)]));
         socket.end();
       }
-    } else if (type === ATTENTION) send(done(0x20, 0));
-    else if (type === BATCH) {
+    } else if (type === ATTENTION) {
+      if (unanswered) send(done(ERROR, 0));
+      unanswered = false;
+      send(done(0x20, 0));
+    } else if (type === BATCH) {
       const text = payload.subarray(payload.readUInt32LE(0)).toString('utf16le');
       respond({ session, text, parameters: {}, bytes: payload.length });
     } else if (type === RPC) respond({ session, ...callOf(payload), bytes: payload.length });
