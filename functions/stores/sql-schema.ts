@@ -149,7 +149,7 @@ export async function updateSchema(
  *
  * @throws {StoreError} `unsupported`, as {@link updateSchema}
  */
-export async function missingScripts(
+async function missingScripts(
   dialect: SchemaDialect,
   session: Session,
   scripts: Scripts,
