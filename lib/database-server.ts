@@ -4,7 +4,7 @@ import { Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { Grant, type Role } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import type { Configuration } from '../functions/config/configuration.ts';
-import { iamDatabaseEngines } from '../functions/config/engines.ts';
+import { iamDatabaseEngines, usualPorts } from '../functions/config/engines.ts';
 import { type Fault, pathText, when } from '../functions/config/faults.ts';
 import { isObject } from '../functions/config/fields.ts';
 import { isLocal, parsedUrl } from '../functions/config/location.ts';
@@ -24,35 +24,29 @@ export type DatabaseServer = Exclude<Configuration['databases'][string], { embed
 export interface ServerEngine<Options, Fact extends string = string> {
   /** Its name, as people write it. */
   readonly title: string;
-  /** The port that its servers listen on unless told otherwise. */
-  readonly port: number;
-  /** A server that the deployment creates. */
-  created(settings: DatabaseServer, options: Options): Pick<EngineDeployment<Fact>, 'facts' | 'create' | 'connect'>;
+  /** A server that the deployment creates. Absent: it creates none. */
+  created?(settings: DatabaseServer, options: Options): Pick<EngineDeployment<Fact>, 'facts' | 'create' | 'connect'>;
 }
 
 /** How the servers of an engine are deployed: created as it says, or reached where they are. */
 export const databaseServer =
-  <Options, Fact extends string>({
-    title,
-    port,
-    created,
-  }: ServerEngine<Options, Fact>): Engineer<DatabaseServer, Options, Fact> =>
+  <Options, Fact extends string>(engine: ServerEngine<Options, Fact>): Engineer<DatabaseServer, Options, Fact> =>
   (used, deployment) => {
     const { settings } = used;
-    const isInNetwork = isCreated(settings) || settings.securityGroup !== undefined;
+    const { title, created } = engine;
+    const create = isCreated(settings) ? created?.(settings, deployment) : undefined;
+    const isInNetwork = create !== undefined || settings.securityGroup !== undefined;
     return {
       isInNetwork,
-      faults: () => faults(used, deployment.hasVpc),
+      faults: () => faults(used, deployment.hasVpc, engine),
       warnings: () => warnings(used),
-      ...(isCreated(settings)
-        ? created(settings, deployment)
-        : {
-            facts: [],
-            allow: (scope: Construct, id: string, network: PrivateNetwork) =>
-              allowImportedServer(scope, id, settings, network, { title, port }),
-            connect: (scope: Construct, _: object, network: Network) =>
-              importedServerConnection(scope, settings, isInNetwork ? network : undefined),
-          }),
+      ...(create ?? {
+        facts: [],
+        allow: (scope: Construct, id: string, network: PrivateNetwork) =>
+          allowImportedServer(scope, id, settings, network, title),
+        connect: (scope: Construct, _: object, network: Network) =>
+          importedServerConnection(scope, settings, isInNetwork ? network : undefined),
+      }),
     };
   };
 
@@ -159,17 +153,21 @@ export function importedServerConnection(
 export function allowImportedServer(
   scope: Construct,
   id: string,
-  { securityGroup, port, url }: DatabaseServer,
+  { engine, securityGroup, port, url }: DatabaseServer,
   network: PrivateNetwork,
-  engine: Pick<ServerEngine<unknown>, 'title' | 'port'>,
+  title: string,
 ): void {
   if (securityGroup === undefined) return;
   const servers = SecurityGroup.fromSecurityGroupId(scope, id, securityGroup);
-  const listens = Port.tcp(Number(parsedUrl(url)?.port || port || engine.port));
-  network.clients.connections.allowTo(servers, listens, engine.title);
+  const listens = Port.tcp(Number(parsedUrl(url)?.port || port || usualPorts[engine]));
+  network.clients.connections.allowTo(servers, listens, title);
 }
 
-function faults({ section, name, settings }: UsedConnection<DatabaseServer>, hasVpc: boolean | undefined): Fault[] {
+function faults(
+  { section, name, settings }: UsedConnection<DatabaseServer>,
+  hasVpc: boolean | undefined,
+  { title, created: creates }: Pick<ServerEngine<never>, 'title' | 'created'>,
+): Fault[] {
   const path = [section, name];
   const { engine, password, tls, securityGroup } = settings;
   const withIam = iamDatabaseEngines.includes(engine);
@@ -187,7 +185,7 @@ function faults({ section, name, settings }: UsedConnection<DatabaseServer>, has
       'true, or nothing: functions trust the authorities of Amazon RDS and the public ones',
     ),
   ];
-  if (isCreated(settings)) {
+  if (isCreated(settings) && creates) {
     const login = withIam ? 'IAM' : 'passwords of its own';
     const created = `nothing: the deployment creates this database, with ${login}; or host, of a database that is there`;
     const isItsOwn = withIam && typeof password === 'object' && 'iam' in password;
@@ -200,10 +198,16 @@ function faults({ section, name, settings }: UsedConnection<DatabaseServer>, has
   const url = parsedUrl(settings.url);
   if (isLocal(settings)) {
     const setting = settings.url === undefined ? 'host' : 'url';
-    const accepted = 'a server that functions can reach, or nothing: then the deployment creates one';
-    return when(true, [...path, setting], 'this machine', accepted);
+    const otherwise = creates ? ', or nothing: then the deployment creates one' : '';
+    return when(true, [...path, setting], 'this machine', `a server that functions can reach${otherwise}`);
   }
   return [
+    ...when(
+      isCreated(settings),
+      [...path, 'host'],
+      'nothing',
+      `a server that is there: the deployment creates none of ${title}`,
+    ),
     ...sent,
     ...loginFaults(path, { password, user: settings.user ?? url?.username }, withIam),
     ...when(

@@ -4,6 +4,7 @@ import { type CassandraOptions, cassandra } from './cassandra-cluster.ts';
 import type { DatabaseServer } from './database-server.ts';
 import { type DynamodbOptions, dynamodb } from './dynamodb.ts';
 import type { Engineer } from './engine-deployment.ts';
+import { mariadb, mysql, oracle, sqlserver } from './imported-servers.ts';
 import { type KeyspacesOptions, keyspaces } from './keyspaces.ts';
 import { type PostgresqlOptions, postgresql } from './postgresql.ts';
 import { type ValkeyOptions, valkey } from './valkey.ts';
@@ -27,6 +28,10 @@ type SettingsOf<E extends Engine> = E extends CacheEngine
 export const engines: { readonly [E in Engine]?: Engineer<SettingsOf<E>, EngineOptions> } = {
   dynamodb,
   postgresql,
+  mysql,
+  mariadb,
+  sqlserver,
+  oracle,
   valkey,
   cassandra,
   keyspaces,

@@ -16,7 +16,6 @@ export interface PostgresqlOptions {
 
 export const postgresql = databaseServer<PostgresqlOptions, keyof AuroraPostgresqlFacts>({
   title: 'PostgreSQL',
-  port: 5432,
   created: (settings, { aurora }) => ({
     facts: auroraPostgresqlFacts,
     create: (scope, id, { network, ...kept }) =>

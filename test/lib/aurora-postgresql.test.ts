@@ -3,19 +3,13 @@ import { join } from 'node:path';
 import { App, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import { Vpc } from 'aws-cdk-lib/aws-ec2';
-import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, it } from 'vitest';
 import { parseConfiguration } from '../../functions/config/configuration.ts';
 import { AuroraPostgresql, auroraPostgresqlConnection, auroraPostgresqlFacts } from '../../lib/aurora-postgresql.ts';
-import {
-  allowImportedServer,
-  type DatabaseServer,
-  importedServerConnection,
-  userFor,
-} from '../../lib/database-server.ts';
+import { type DatabaseServer, userFor } from '../../lib/database-server.ts';
 import { functionNetwork, networkFacts, PrivateNetwork } from '../../lib/network.ts';
 import { Facts, publishedFacts } from '../../lib/parameters.ts';
 
@@ -284,50 +278,6 @@ describe('a connection', () => {
   });
 });
 
-describe('a server that is there', () => {
-  const stack = new Stack(new App(), 'Imported');
-  const itsNetwork = new PrivateNetwork(stack, 'Network');
-  const secretArn = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:db-AbCdEf';
-  const address = {
-    host: 'db.example',
-    port: 6432,
-    database: 'oauth',
-    user: 'app',
-    securityGroup: 'sg-0123456789abcdef0',
-  };
-  const grantedTo = (id: string, database: object) => {
-    const grantee = new Role(stack, id, { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
-    importedServerConnection(stack, settingsOf({ ...address, ...database })).grant(grantee, { tokens: 'read' });
-  };
-  allowImportedServer(stack, 'Server', settingsOf(address), itsNetwork, { title: 'PostgreSQL', port: 5432 });
-  grantedTo('Secret', { password: { secretArn } });
-  grantedTo('Token', { password: { iam: true } });
-  const imported = Template.fromStack(stack);
-  const permittedTo = (id: string) => {
-    const policies: [string, Json][] = Object.entries(imported.findResources('AWS::IAM::Policy'));
-    return policies.find(([name]) => name.startsWith(id))?.[1].Properties.PolicyDocument.Statement;
-  };
-
-  it('is reached as its configuration says, by its security group, and lets functions in', () => {
-    imported.hasResourceProperties('AWS::EC2::SecurityGroupIngress', {
-      GroupId: 'sg-0123456789abcdef0',
-      FromPort: 6432,
-      ToPort: 6432,
-    });
-    const connected = importedServerConnection(stack, settingsOf(address));
-    expect(connected.settingsFor({ tokens: 'write' })).toMatchObject({ tls: true, pool: { maxActive: 1 } });
-  });
-
-  it('has its password read, or its user connected as', () => {
-    expect(permittedTo('Secret')).toEqual([
-      { Effect: 'Allow', Action: 'secretsmanager:GetSecretValue', Resource: secretArn },
-    ]);
-    const [statement] = permittedTo('Token');
-    expect(statement.Action).toBe('rds-db:connect');
-    expect(JSON.stringify(statement.Resource)).toContain(':dbuser:*/app');
-  });
-});
-
 describe('the schema', () => {
   const [applying] = propertiesOf('AWS::Lambda::Function').filter(({ Handler }) => Handler === 'apply-schema.handler');
   const asset = join(folder, `asset.${applying?.Code.S3Key.replace('.zip', '')}`);
@@ -378,14 +328,11 @@ it('cdk-nag and CloudFormation’s own validation find nothing', () => {
     network: new PrivateNetwork(stack, 'Network', { services: ['dynamodb'] }),
     ...kept,
   });
-  const token = new Role(stack, 'Token', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
-  const iam = settingsOf({ host: 'db.example', database: 'oauth', user: 'app', password: { iam: true } });
   new AuroraPostgresql(stack, 'Keyed', {
     network: new PrivateNetwork(stack, 'Other'),
     ...kept,
     encryptionKey: new Key(stack, 'Key', { enableKeyRotation: true }),
   });
-  importedServerConnection(stack, iam).grant(token, { tokens: 'read' });
   Validations.of(checked).addPlugins(new AwsSolutionsChecks(checked));
   expect(() => checked.synth()).not.toThrow();
 });

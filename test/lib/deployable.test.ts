@@ -19,6 +19,7 @@ const inDatabase = (database: Document): Document => ({
   databases: { d: { engine: 'postgresql', ...database } },
 });
 const table = inCache({ engine: 'dynamodb' });
+const secretArn = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:d';
 const server = { host: 'db.internal', database: 'oauth', user: 'oauth', password: { iam: true } };
 
 const connectionsOf = (document: Document, changed: Partial<DeploymentSettings> = {}) =>
@@ -56,9 +57,32 @@ describe('a deployment is refused for', () => {
     ],
     [
       'a database that this version cannot deploy',
-      inDatabase({ ...server, engine: 'mysql' }),
+      inDatabase({ ...server, engine: 'db2', password: { secretArn } }),
       {},
-      ['databases["d"].engine: found mysql; accepted: postgresql'],
+      ['databases["d"].engine: found db2; accepted: postgresql, mysql, mariadb, sqlserver or oracle'],
+    ],
+    [
+      'a server that is to be created, of an engine of which none is',
+      inDatabase({ engine: 'sqlserver' }),
+      {},
+      [
+        'databases["d"].host: found nothing; accepted: a server that is there: the deployment creates none of SQL Server',
+        'databases["d"].user: found nothing; accepted: the user to connect as',
+        'databases["d"].password: found nothing; accepted: {"secretArn": "arn:aws:secretsmanager:…"}',
+        'databases["d"].database: found nothing; accepted: the name of the database on the server',
+      ],
+    ],
+    [
+      'a database on this machine, of an engine of which none is created',
+      inDatabase({ engine: 'oracle', host: 'localhost' }),
+      {},
+      ['databases["d"].host: found this machine; accepted: a server that functions can reach'],
+    ],
+    [
+      'a server without TLS, of another engine',
+      inDatabase({ ...server, engine: 'mariadb', password: { secretArn }, tls: false }),
+      {},
+      ['databases["d"].tls: found false; accepted: true, or nothing: its functions send tokens of IAM or a password'],
     ],
     [
       'a database on this machine',
@@ -88,7 +112,7 @@ describe('a deployment is refused for', () => {
       'a server without TLS',
       inDatabase({
         ...server,
-        password: { secretArn: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:d' },
+        password: { secretArn },
         tls: false,
       }),
       {},
