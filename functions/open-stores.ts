@@ -13,7 +13,7 @@ import {
 import type { CodeDeployment } from './domain/authorization-codes.ts';
 import { type Clock, systemClock } from './domain/clock.ts';
 import type { Recognition } from './domain/digest.ts';
-import { InputError, StoreError } from './domain/errors.ts';
+import { InputError } from './domain/errors.ts';
 import type { TokenDeployment } from './domain/issuing.ts';
 import type { Keyring } from './domain/keyring.ts';
 import type {
@@ -74,7 +74,7 @@ export interface Stores {
 /**
  * Opens the stores of a configuration. A connection that several stores name is opened once and shared.
  *
- * @throws {StoreError} `unsupported`: an engine that this build does not hold; `unavailable`: an embedded database that
+ * @throws {StoreError} `unavailable`: an embedded database that
  *   cannot be opened. A server that is away is noticed by the first call.
  */
 export async function openStores(configuration: Configuration, options: OpenOptions): Promise<Stores> {
@@ -179,18 +179,16 @@ const engineKeyOf = (store: StoreSettings): string =>
     ? `${placeOf(store)} ${store.readConsistency} ${store.writeConsistency}`
     : placeOf(store);
 
-/** The stores of the databases that only servers have. */
-const databaseServers: Partial<
-  Record<
-    DatabaseEngine,
-    () => Promise<{ createEngine(settings: DatabaseSettings, clock: Clock): Engine | Promise<Engine> }>
-  >
+/** The databases that only servers have. */
+const databaseServers: Record<
+  Exclude<DatabaseEngine, 'postgresql'>,
+  () => Promise<{ createEngine(settings: DatabaseSettings, clock: Clock): Engine | Promise<Engine> }>
 > = {
-  db2: () => import('./stores/db2.ts'),
-  oracle: () => import('./stores/oracle.ts'),
-  sqlserver: () => import('./stores/sqlserver.ts'),
   mysql: () => import('./stores/mysql.ts'),
   mariadb: () => import('./stores/mariadb.ts'),
+  sqlserver: () => import('./stores/sqlserver.ts'),
+  oracle: () => import('./stores/oracle.ts'),
+  db2: () => import('./stores/db2.ts'),
 };
 
 // A function's bundle holds only the engines that it serves: the others are left out when it is bundled.
@@ -207,9 +205,9 @@ async function open(
       const { createEngine } = await import('./stores/postgresql.ts');
       return createEngine(await postgresqlSettings(store.database, database, options), clock);
     }
-    const load = database && databaseServers[database.engine];
-    if (!load) throw unsupported(database?.engine);
-    return (await load()).createEngine(await databaseSettings(database, options), clock);
+    if (!database) throw notThere('databases', store.database);
+    const { createEngine } = await databaseServers[database.engine]();
+    return createEngine(await databaseSettings(database, options), clock);
   }
   const cluster = configuration.cassandra[store.cassandra];
   if (cluster?.engine === 'cassandra') {
@@ -219,7 +217,7 @@ async function open(
   if (cluster?.engine === 'keyspaces') {
     return (await import('./stores/keyspaces.ts')).createEngine(keyspacesSettings(cluster, store), clock);
   }
-  throw unsupported(undefined);
+  throw notThere('cassandra', store.cassandra);
 }
 
 async function openCache(
@@ -244,11 +242,8 @@ async function openCache(
     const { createEngine } = await import('./stores/valkey.ts');
     return createEngine(await valkeySettings(name, cache, options), clock);
   }
-  throw unsupported(undefined);
+  throw notThere('caches', name);
 }
 
-const unsupported = (engine: string | undefined) =>
-  new StoreError(
-    'unsupported',
-    `this version has no store for the engine ${engine}; it has memory, dynamodb, valkey, postgresql, mysql, mariadb, sqlserver, oracle, cassandra and keyspaces`,
-  );
+const notThere = (section: string, name: string) =>
+  new InputError(`${section}["${name}"]`, 'missing', 'the connection that a store refers to');

@@ -17,22 +17,22 @@ interface Diagnostics {
   diagnose(settings: DatabaseSettings, components: readonly Component[]): Promise<Diagnosis>;
 }
 
-export const schemaOf: Partial<Record<DatabaseEngine, () => Promise<Schema>>> = {
-  db2: () => import('../../functions/stores/db2-schema.ts'),
-  oracle: () => import('../../functions/stores/oracle-schema.ts'),
+export const schemaOf: Record<DatabaseEngine, () => Promise<Schema>> = {
   postgresql: () => import('../../functions/stores/postgresql-schema.ts'),
-  sqlserver: () => import('../../functions/stores/sqlserver-schema.ts'),
   mysql: () => import('../../functions/stores/mysql-schema.ts'),
   mariadb: () => import('../../functions/stores/mariadb-schema.ts'),
+  sqlserver: () => import('../../functions/stores/sqlserver-schema.ts'),
+  oracle: () => import('../../functions/stores/oracle-schema.ts'),
+  db2: () => import('../../functions/stores/db2-schema.ts'),
 };
 
-export const diagnosticsOf: Partial<Record<DatabaseEngine, () => Promise<Diagnostics>>> = {
-  db2: () => import('../../functions/stores/db2-diagnosis.ts'),
-  oracle: () => import('../../functions/stores/oracle-diagnosis.ts'),
+export const diagnosticsOf: Record<DatabaseEngine, () => Promise<Diagnostics>> = {
   postgresql: () => import('../../functions/stores/postgresql-diagnosis.ts'),
-  sqlserver: () => import('../../functions/stores/sqlserver-diagnosis.ts'),
   mysql: () => import('../../functions/stores/mysql-diagnosis.ts'),
   mariadb: () => import('../../functions/stores/mariadb-diagnosis.ts'),
+  sqlserver: () => import('../../functions/stores/sqlserver-diagnosis.ts'),
+  oracle: () => import('../../functions/stores/oracle-diagnosis.ts'),
+  db2: () => import('../../functions/stores/db2-diagnosis.ts'),
 };
 
 /** A database on a server, as the commands reach it. */

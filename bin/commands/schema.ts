@@ -26,15 +26,11 @@ export async function schema(configuration: Configuration, name: string, options
   const { engine, database } = connection;
   const cluster = connection.section === 'cassandra' && configuration.cassandra[connection.name];
   if (cluster) return keyspaceSchema(connection.name, cluster, options);
-  const open = database && schemaOf[database.engine];
-  if (!open) {
-    throw new Error(
-      engine === 'memory' ? `"${name}" is in memory: it has no schema` : `no schema for the engine ${engine} yet`,
-    );
-  }
+  if (!database) throw new Error(`"${name}" is in ${engine}: it has no schema`);
   if (roles && database.embedded) throw new Error(`"${name}" is embedded: it has one user`);
   if (!apply) {
     const scripts = await packagedScripts(database.engine);
+    if (roles && !scripts['oauth-roles.sql']) throw new Error(`there is no oauth-roles.sql for ${engine}`);
     const wanted =
       from === undefined ? ['oauth-server.sql', 'oauth-client.sql'] : scriptsFrom(scripts, 'oauth-server', from);
     for (const path of [...wanted, ...(roles ? ['oauth-roles.sql'] : [])]) process.stdout.write(scripts[path] ?? '');
@@ -45,7 +41,7 @@ export async function schema(configuration: Configuration, name: string, options
   if (database.embedded) mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
   await withEmbedded(connection, 'new', async () => {
     if (!database.embedded) {
-      await (await open()).applySchema(await serverSettings(database), { roles });
+      await (await schemaOf[database.engine]()).applySchema(await serverSettings(database), { roles });
       return;
     }
     // An embedded database is given its schema whenever it is opened.

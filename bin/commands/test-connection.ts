@@ -41,20 +41,18 @@ async function diagnosisOf(configuration: Configuration, connection: Connection)
   if (cluster) {
     return diagnoseKeyspace(cluster, componentsOn(configuration, connection), storesIn(configuration, connection));
   }
-  if (engine === 'valkey') {
+  if (!database) {
     const [store] = chooseStores(configuration).filter((each) => isOn(connection, each));
     if (!store) return { fault: 'no store uses it, so there is nothing to ask it' };
     await withStores(configuration, connection, [store], (stores) => ask(stores, store.kind, store.name));
     return { found: `answers the store "${store.name}"` };
   }
-  const open = database && diagnosticsOf[database.engine];
-  if (!open) return { fault: `this version has no store for the engine ${engine}` };
   checkAddress(connection);
   if (database.embedded) {
     const { embedded } = await postgresqlSettings(name, database, { dataDirectory });
     return { found: `embedded, in ${embedded}; there is no server to connect to` };
   }
-  const { diagnose } = await open();
+  const { diagnose } = await diagnosticsOf[database.engine]();
   return diagnose(await serverSettings(database), componentsOn(configuration, connection));
 }
 

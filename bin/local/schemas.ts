@@ -18,9 +18,9 @@ export async function applyMissingSchemas(configuration: Configuration, stores: 
       try {
         await ask(stores, kind, name).catch(async (error: unknown) => {
           const database = store.storeIn === 'database' && configuration.databases[store.database];
-          const open = database && !database.embedded && schemaOf[database.engine];
-          if (!(error instanceof StoreError) || error.code !== 'unsupported' || !open) throw error;
-          await (await open()).applySchema(await databaseSettings(database, options));
+          const server = database && !database.embedded && database;
+          if (!(error instanceof StoreError) || error.code !== 'unsupported' || !server) throw error;
+          await (await schemaOf[server.engine]()).applySchema(await databaseSettings(server, options));
           await ask(stores, kind, name);
         });
       } catch (cause) {

@@ -1,5 +1,6 @@
 import { connectionOf, type PostgresqlSettings } from './postgresql-connection.ts';
 import {
+  aboutTls,
   type Component,
   type Diagnosis,
   examineSchema,
@@ -8,6 +9,7 @@ import {
   noTls,
   type Place,
   serverOf,
+  tlsFailed,
   type Words,
 } from './sql-diagnosis.ts';
 
@@ -88,6 +90,7 @@ const BY_CODE: Readonly<Record<string, Words>> = {
 // What the driver says without a code of that kind.
 const BY_MESSAGE: readonly (readonly [RegExp, Words])[] = [
   [/does not support SSL/, noTls],
+  [aboutTls, tlsFailed],
   [/SASL|password/, (place) => loginFailed(place, 'a password is asked for, and none is given')],
   [
     /terminated unexpectedly|ECONNRESET|EPROTO/,

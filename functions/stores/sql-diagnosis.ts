@@ -98,7 +98,7 @@ export const noTls: Words = ({ server }) =>
   `TLS failed: ${server} offers none; "tls": false is for a server on this machine`;
 
 /** What TLS says without a code. */
-const aboutTls = /certificate|self.signed|altname|\bSSL\b|\bTLS\b/i;
+export const aboutTls = /certificate|self.signed|altname|\bSSL\b|\bTLS\b/i;
 
 /** What an error of connecting means, by the engine’s codes, then by what it and TLS say. */
 export function inWords(

@@ -86,7 +86,7 @@ describe('test-connection, of servers that are not there, or not what they shoul
     });
   });
 
-  it('says of what is in memory or embedded that there is nothing to connect to, and of other engines that they are not there yet', async () => {
+  it('says of what is in memory or embedded that there is nothing to connect to, and of what the deployment creates that it is reached from there', async () => {
     const others = {
       accessTokenStores: { tokens: { storeIn: 'database', database: 'embedded' } },
       caches: { memory: { engine: 'memory' }, table: { engine: 'dynamodb' } },
@@ -103,7 +103,7 @@ describe('test-connection, of servers that are not there, or not what they shoul
       },
       faults: {
         table: 'the cache "table" has no tableName: the deployment creates its table, and its functions reach it',
-        other: 'this version has no store for the engine db2',
+        other: 'the database "other" has neither url nor host: the deployment creates it, and its functions reach it',
       },
     });
     expect(await testAll(others, 'tokens')).toMatchObject({ status: 0, found: { embedded: expect.anything() } });

@@ -44,8 +44,10 @@ const deployed = [
   'Custom::PostgresqlSchema',
 ];
 
-/** What the launcher of the local AWS only records. */
-const recorded = readFileSync(new URL('local-aws.py', import.meta.url), 'utf8').matchAll(/^stub\(\s*"([^"]+)"/gm);
+/** What the launcher of the local AWS records or makes in place of MiniStack. */
+const launched = readFileSync(new URL('local-aws.py', import.meta.url), 'utf8').matchAll(
+  /^(?:stub\(\s*|handlers\[)"([^"]+)"/gm,
+);
 
 describe('the local AWS', () => {
   it('knows every type of resource that is deployed to it, and of no other is anything said', () => {
@@ -59,6 +61,6 @@ describe('the local AWS', () => {
       return stacks.flatMap((stack) => Object.values(Template.fromStack(stack).toJSON().Resources as object));
     });
     const types = new Set(found.map(({ Type }) => Type));
-    expect([...types].toSorted()).toEqual([...deployed, ...Array.from(recorded, ([, type]) => type)].toSorted());
+    expect([...types].toSorted()).toEqual([...deployed, ...Array.from(launched, ([, type]) => type)].toSorted());
   });
 });
