@@ -33,7 +33,7 @@ export interface Link {
 }
 
 /** How a connection is made, in the driver's words. */
-export async function connectionOf(settings: DatabaseSettings) {
+async function connectionOf(settings: DatabaseSettings) {
   const { host = 'localhost', port = 3306, database, user, password, tls, pool } = settings;
   const { servername = host, ...certificates } = tls || {};
   if (tls && isAddress(servername)) {
