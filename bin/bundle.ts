@@ -73,14 +73,17 @@ renameSync(draft, folder);
 
 function manifestOf({ inputs, outputs }: Metafile): Manifest {
   const outputOf = new Map(Object.entries(outputs).map(([file, { entryPoint }]) => [entryPoint, file]));
-  const engines = [...cacheEngines, ...databaseEngines, ...cassandraEngines].flatMap((engine) => {
-    const file = outputOf.get(`functions/stores/${engine}.ts`);
-    return file === undefined ? [] : [[engine, file] as const];
-  });
-  const isEngine = (file: string) => engines.some(([, entry]) => entry === file);
+  const entriesOf = (suffix: string) =>
+    [...cacheEngines, ...databaseEngines, ...cassandraEngines].flatMap((engine) => {
+      const file = outputOf.get(`functions/stores/${engine}${suffix}.ts`);
+      return file === undefined ? [] : [[engine, file] as const];
+    });
+  const engines = entriesOf('');
+  const schemas = entriesOf('-schema');
+  const isEngine = (file: string) => [...engines, ...schemas].some(([, entry]) => entry === file);
 
   /**
-   * A file and all that it loads, but for engines. What a library would load only outside AWS Lambda, such as the SDK's
+   * A file and all that it loads, but for engines and their schemas. What a library would load only outside AWS Lambda, such as the SDK's
    * other sources of credentials, stays away; what the project's own modules load comes along.
    */
   const closureOf = (entry: string, seen = new Set<string>()): Set<string> => {
@@ -101,5 +104,6 @@ function manifestOf({ inputs, outputs }: Metafile): Manifest {
       bundledFunctions.map((name) => [name, filesOf(String(outputOf.get(`functions/handlers/${name}.ts`)))]),
     ),
     engines: Object.fromEntries(engines.map(([engine, entry]) => [engine, filesOf(entry)])),
+    schemas: Object.fromEntries(schemas.map(([engine, entry]) => [engine, filesOf(entry)])),
   };
 }

@@ -15,8 +15,11 @@ export async function onceServerAnswers<T>(work: () => Promise<T>, leftMs: () =>
   }
 }
 
-/** Not there, rather than there and refusing the login (SQLSTATE class 28). */
+/** How servers refuse a login: SQLSTATE class 28; MySQL and MariaDB, in the words of their driver. */
+const REFUSED = /^(28|ER_ACCESS_DENIED)/;
+
+/** Not there, rather than there and refusing the login. */
 const isAway = (error: unknown): boolean =>
   error instanceof StoreError &&
   error.code === 'unavailable' &&
-  !/^28/.test(String((error.cause as { code?: unknown } | undefined)?.code));
+  !REFUSED.test(String((error.cause as { code?: unknown } | undefined)?.code));

@@ -4,8 +4,9 @@ import { type CassandraOptions, cassandra } from './cassandra-cluster.ts';
 import type { DatabaseServer } from './database-server.ts';
 import { type DynamodbOptions, dynamodb } from './dynamodb.ts';
 import type { Engineer } from './engine-deployment.ts';
-import { mariadb, mysql, oracle, sqlserver } from './imported-servers.ts';
+import { mariadb, oracle, sqlserver } from './imported-servers.ts';
 import { type KeyspacesOptions, keyspaces } from './keyspaces.ts';
+import { type MysqlOptions, mysql } from './mysql.ts';
 import { type PostgresqlOptions, postgresql } from './postgresql.ts';
 import { type ValkeyOptions, valkey } from './valkey.ts';
 
@@ -15,6 +16,7 @@ import { type ValkeyOptions, valkey } from './valkey.ts';
 export interface EngineOptions
   extends DynamodbOptions,
     PostgresqlOptions,
+    MysqlOptions,
     ValkeyOptions,
     CassandraOptions,
     KeyspacesOptions {}

@@ -14,17 +14,18 @@ process.once('exit', () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-/** What a function's code is: its bundle, the files of the engines that it uses, and no others; with `texts` beside them. */
+/**
+ * What a function's code is: its bundle, the files of the engines that it uses, and no others; with `texts` beside them. Of
+ * the engines `apply-schema` uses schemas, and every other function stores.
+ */
 export function functionCode(
   name: FunctionName | ProvisioningFunction,
   engines: readonly Engine[],
   texts: Readonly<Record<string, string>> = {},
 ): AssetCode {
   const manifest: Manifest = JSON.parse(readFileSync(join(bundles, 'manifest.json'), 'utf8'));
-  const files = new Set([
-    ...(manifest.functions[name] ?? []),
-    ...engines.flatMap((engine) => manifest.engines[engine] ?? []),
-  ]);
+  const added = name === 'apply-schema' ? manifest.schemas : manifest.engines;
+  const files = new Set([...(manifest.functions[name] ?? []), ...engines.flatMap((engine) => added[engine] ?? [])]);
   const folder = mkdtempSync(join(tmpdir(), 'function-'));
   folders.push(folder);
   for (const file of files) {

@@ -10,7 +10,7 @@ import { databaseServer } from './database-server.ts';
 // How the database engine `postgresql` is deployed: Aurora behind RDS Proxy, or a server that is there.
 
 export interface PostgresqlOptions {
-  /** Of the database servers that are created. */
+  /** Of the servers of PostgreSQL that are created. */
   readonly aurora?: Pick<AuroraPostgresqlProps, 'minCapacity' | 'maxCapacity' | 'readers' | 'version' | 'schema'>;
 }
 

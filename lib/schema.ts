@@ -14,7 +14,14 @@ import { permitNetwork } from './store-function.ts';
 /** Who makes the tables and users of a database: the deployment, or somebody else, whose work it then only checks. */
 export type SchemaApplication = 'automatic' | 'manual';
 
-export interface PostgresqlSchemaProps {
+/** The engines whose schema a deployment applies: their titles, and the client by which somebody else runs their scripts. */
+const schemaEngines = {
+  postgresql: { title: 'Postgresql', client: 'psql' },
+  mysql: { title: 'Mysql', client: 'mysql' },
+} as const;
+
+export interface DatabaseSchemaProps {
+  readonly engine: keyof typeof schemaEngines;
   readonly network: PrivateNetwork;
   /** The group of the function that applies the schema. */
   readonly securityGroup: SecurityGroup;
@@ -33,19 +40,19 @@ export interface PostgresqlSchemaProps {
 const TIMEOUT = Duration.minutes(10);
 
 /**
- * Brings the schema of a PostgreSQL server to the version of this package while a deployment is made, and fails the deployment
+ * Brings the schema of a database server to the version of this package while a deployment is made, and fails the deployment
  * in words where it cannot. It is looked at again whenever a script has changed. Nothing removes it.
  */
-export class PostgresqlSchema extends Construct {
-  constructor(scope: Construct, id: string, props: PostgresqlSchemaProps) {
+export class DatabaseSchema extends Construct {
+  constructor(scope: Construct, id: string, props: DatabaseSchemaProps) {
     super(scope, id);
-    const { network, securityGroup, host, port, database, user, secret, application, after } = props;
-    const scripts = JSON.stringify(readScripts());
+    const { engine, network, securityGroup, host, port, database, user, secret, application, after } = props;
+    const scripts = JSON.stringify(readScripts(engine));
     const way = network.allowSecrets(securityGroup);
     const provisioner = new Provisioner(this, 'ApplySchema', {
       handlerName: 'apply-schema',
       description: `Applies the schema of ${this.node.path}, or checks it`,
-      engines: ['postgresql'],
+      engines: [engine],
       texts: { 'schema.json': scripts },
       timeout: TIMEOUT,
       network: {
@@ -65,15 +72,16 @@ export class PostgresqlSchema extends Construct {
     if (application === 'manual') {
       Annotations.of(this).addWarningV2(
         `oauth2-stores:${this.node.path}`,
-        `the schema is left to you: before functions use the database, and before each deployment of a newer version, run what "oauth2-stores schema" prints, with --roles, by psql as ${user}; a deployment over a schema that is too old fails`,
+        `the schema is left to you: before functions use the database, and before each deployment of a newer version, run what "oauth2-stores schema" prints, with --roles, by ${schemaEngines[engine].client} as ${user}; a deployment over a schema that is too old fails`,
       );
     }
     const resource = new CustomResource(this, 'Version', {
       serviceToken: provisioner.serviceToken,
-      resourceType: 'Custom::PostgresqlSchema',
+      resourceType: `Custom::${schemaEngines[engine].title}Schema`,
       serviceTimeout: TIMEOUT.plus(Duration.minutes(2)),
       removalPolicy: RemovalPolicy.RETAIN,
       properties: {
+        engine,
         host,
         port,
         database,
@@ -87,9 +95,9 @@ export class PostgresqlSchema extends Construct {
   }
 }
 
-/** The scripts of sql/postgresql by their path there. */
-function readScripts(): Record<string, string> {
-  const folder = fileURLToPath(new URL('../sql/postgresql/', import.meta.url));
+/** The scripts of sql/<engine> by their path there. */
+function readScripts(engine: string): Record<string, string> {
+  const folder = fileURLToPath(new URL(`../sql/${engine}/`, import.meta.url));
   const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.sql'));
   return Object.fromEntries(paths.toSorted().map((path) => [path, readFileSync(join(folder, path), 'utf8')]));
 }

@@ -78,8 +78,9 @@ export const bundledFunctions: readonly (FunctionName | ProvisioningFunction)[] 
   ...provisioningFunctions,
 ];
 
-/** Which files of the bundles a function needs for itself, and which each engine adds. */
+/** Which files of the bundles a function needs for itself, and which an engine adds: its stores, or its schema. */
 export interface Manifest {
   readonly functions: Readonly<Record<string, readonly string[]>>;
   readonly engines: Readonly<Record<string, readonly string[]>>;
+  readonly schemas: Readonly<Record<string, readonly string[]>>;
 }

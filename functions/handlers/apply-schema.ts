@@ -5,7 +5,14 @@ import { type Clock, systemClock } from '../domain/clock.ts';
 import type { Invocation } from '../runtime.ts';
 import { applySchemaOf, type SchemaAnswer, type SchemaEvent } from '../schema-application.ts';
 
+/** Each in files of its own, of which a function has those of its engine alone. */
+const schemas = {
+  postgresql: () => import('../stores/postgresql-schema.ts'),
+  mysql: () => import('../stores/mysql-schema.ts'),
+} as const;
+
 type ApplySchemaEvent = SchemaEvent<{
+  readonly engine: keyof typeof schemas;
   readonly host: string;
   readonly port: string;
   readonly database: string;
@@ -28,11 +35,11 @@ export const createApplySchema =
     clock: Clock = systemClock,
   ) =>
   async (event: ApplySchemaEvent, invocation: Invocation): Promise<SchemaAnswer> => {
-    const { host, port, database, user, secretArn } = event.ResourceProperties;
+    const { engine, host, port, database, user, secretArn } = event.ResourceProperties;
     const tls = isLocal({ host }) ? false : {};
     const server = { host, port: Number(port), database, user, password: () => password(secretArn), tls } as const;
     const schema = async (withinMs: number) => ({
-      ...(await import('../stores/postgresql-schema.ts')),
+      ...(await schemas[engine]()),
       options: { scripts: await readScripts(), roles: true, withinMs },
     });
     const work = {
@@ -46,7 +53,7 @@ export const createApplySchema =
         return findMissingScripts(server, options);
       },
       remedy: (missing: readonly string[]) =>
-        `the schema of "${database}" is too old for this version: run ${missing.map((path) => `sql/postgresql/${path}`).join(', then ')}`,
+        `the schema of "${database}" is too old for this version: run ${missing.map((path) => `sql/${engine}/${path}`).join(', then ')}`,
     };
     return applySchemaOf(event, work, invocation, clock);
   };

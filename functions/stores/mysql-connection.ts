@@ -79,8 +79,9 @@ export async function openLink(
   const send = (what: 'execute' | 'query', options: QueryOptions) =>
     new Promise<Result>((resolve, reject) => {
       connection[what]({ ...options, timeout: timeoutMs }, (error: Failure | null, result: unknown) => {
-        // Of a connection on which an answer is still to come nothing more can be expected.
-        if (error?.fatal || error?.code === LATE) end();
+        // Nothing more can be expected of a connection on which an answer is still to come, nor of one to a server that
+        // takes no writes: after a failover the name leads to the new writer, and only a new connection asks for the name.
+        if (error?.fatal || error?.code === LATE || READS_ONLY.includes(Number(error?.errno))) end();
         if (error) reject(error);
         else resolve(result as Result);
       });
@@ -112,6 +113,8 @@ export async function openLink(
 }
 
 const LATE = 'PROTOCOL_SEQUENCE_TIMEOUT';
+/** `read_only`, `innodb_read_only`; MySQL's own mode. */
+const READS_ONLY = [1290, 1836];
 
 interface Failure extends Error {
   readonly code?: string | undefined;
@@ -140,6 +143,8 @@ const CODES: Readonly<Record<number, StoreErrorCode>> = {
   1040: 'throttled', // too many connections, of all and of this user
   1203: 'throttled',
   1226: 'throttled',
+  1045: 'unavailable', // a login, with a password or without one
+  1698: 'unavailable',
   1205: 'timeout', // a lock did not come in time; nothing was done
   1969: 'timeout', // MariaDB: max_statement_time
   3024: 'timeout', // MySQL: max_execution_time

@@ -56,6 +56,7 @@ onServed('apply-schema, as CloudFormation calls it', async () => {
       {
         RequestType: type,
         ResourceProperties: {
+          engine: 'postgresql',
           ...{ host: hostname, port, database, user: username, secretArn: 'arn', application },
           ...rest.properties,
         },

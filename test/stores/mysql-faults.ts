@@ -35,6 +35,33 @@ export function describeFaults({ name: engine, createEngine, applySchema }: Test
   const connect = ({ host = '', port = 0, user = '', database = '' }: DatabaseSettings) =>
     mysql.createConnection({ host, port, user, database });
 
+  describe(`${engine}: a failover`, () => {
+    it('a server that takes no writes any more is left, and its name asked for again', () =>
+      onServer(async ({ settings }) => {
+        const password = 'Mellon-2026';
+        await query(
+          settings,
+          `CREATE USER app@'%' IDENTIFIED BY '${password}'`, // root may write all the same
+          "GRANT ALL ON oauth.* TO app@'%'",
+        );
+        const opened = createEngine({ ...settings, user: 'app', password, pool: { maxActive: 1 } }, nowMs);
+        const session = async () =>
+          (await query<{ Id: number; User: string }>(settings, 'SHOW PROCESSLIST')).find(({ User }) => User === 'app')
+            ?.Id;
+        await issue(onStage(opened));
+        const first = await session();
+        await query(settings, 'SET GLOBAL read_only = ON');
+        await expect(issue(onStage(opened))).rejects.toMatchObject({ code: 'unavailable' });
+        await query(settings, 'SET GLOBAL read_only = OFF');
+        await issue(onStage(opened));
+        const second = await session();
+        expect(first).toBeTypeOf('number');
+        expect(second).toBeTypeOf('number');
+        expect(second).not.toBe(first);
+        await opened.close();
+      }));
+  });
+
   describe(`${engine}: locks`, () => {
     it('a call that the server ends in a deadlock is sent again, and nothing of the first is left', () =>
       onServer(async ({ engine: opened, settings }) => {

@@ -1,0 +1,211 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { App, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import { describe, expect, it } from 'vitest';
+import { parseConfiguration } from '../../functions/config/configuration.ts';
+import { defaultThresholds } from '../../lib/alarms.ts';
+import { AuroraMysql, auroraMysqlConnection, auroraMysqlFacts } from '../../lib/aurora-mysql.ts';
+import type { DatabaseServer } from '../../lib/database-server.ts';
+import { functionNetwork, networkFacts, PrivateNetwork } from '../../lib/network.ts';
+import { Facts, publishedFacts } from '../../lib/parameters.ts';
+
+/** What a template holds. */
+type Json = ReturnType<typeof JSON.parse>;
+
+const kept = { deletionProtection: true, removalPolicy: RemovalPolicy.RETAIN };
+const { databases } = parseConfiguration({
+  databases: { db: { engine: 'mysql', pool: { maxWaitMs: 3000, minIdle: 4 } } },
+}).configuration;
+const settings = databases.db as DatabaseServer;
+
+const app = new App();
+const data = new Stack(app, 'Data');
+const network = new PrivateNetwork(data, 'Network');
+const aurora = new AuroraMysql(data, 'Database', { network, ...kept });
+new Facts(data, 'NetworkFacts', '/test/network', network.facts);
+new Facts(data, 'DatabaseFacts', '/test/database', aurora.facts);
+
+const service = new Stack(app, 'Service');
+const published = {
+  facts: publishedFacts(service, '/test/database', auroraMysqlFacts),
+  network: functionNetwork(service, 'Network', publishedFacts(service, '/test/network', networkFacts)),
+};
+const connection = auroraMysqlConnection(service, settings, published.facts, published.network);
+const reader = new Role(service, 'Reader', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+connection.grant(reader, { tokens: 'read' });
+const reading = Template.fromStack(service);
+const template = Template.fromStack(data);
+const folder = app.synth().directory;
+
+type Resource = { Type: string; Properties: Json; DependsOn?: string[]; DeletionPolicy?: string };
+const resources: Record<string, Resource> = template.toJSON().Resources;
+const ofType = (type: string) => Object.entries(resources).filter(([, { Type }]) => Type === type);
+const propertiesOf = (type: string) => ofType(type).map(([, { Properties }]) => Properties);
+
+describe('the cluster', () => {
+  it('is encrypted, backed up, protected and kept, and has no password in the template', () => {
+    template.hasResource('AWS::RDS::DBCluster', {
+      DeletionPolicy: 'Retain',
+      UpdateReplacePolicy: 'Retain',
+      Properties: {
+        Engine: 'aurora-mysql',
+        EngineVersion: Match.stringLikeRegexp('^8\\.0\\.mysql_aurora\\.3\\.'),
+        StorageEncrypted: true,
+        BackupRetentionPeriod: 35,
+        BacktrackWindow: Match.absent(),
+        DeletionProtection: true,
+        DeleteAutomatedBackups: false,
+        EnableIAMDatabaseAuthentication: true,
+        ManageMasterUserPassword: true,
+        MasterUserPassword: Match.absent(),
+        PerformanceInsightsEnabled: true,
+        ServerlessV2ScalingConfiguration: { MinCapacity: 0.5, MaxCapacity: 16 },
+      },
+    });
+    expect(propertiesOf('AWS::RDS::DBInstance').map(({ PubliclyAccessible }) => PubliclyAccessible)).toEqual([
+      false,
+      false,
+    ]);
+  });
+
+  it('lets in over TLS only, writes a commit before it acknowledges it, and logs no values of statements', () => {
+    const [{ EnableCloudwatchLogsExports }] = propertiesOf('AWS::RDS::DBCluster');
+    const [{ Parameters }] = propertiesOf('AWS::RDS::DBClusterParameterGroup');
+    expect(Parameters).toEqual({
+      require_secure_transport: 'ON',
+      innodb_flush_log_at_trx_commit: '1',
+      general_log: '0',
+      slow_query_log: '0',
+      wait_timeout: '900',
+      interactive_timeout: '900',
+    });
+    expect(EnableCloudwatchLogsExports).toEqual(['error', 'iam-db-auth-error']);
+  });
+
+  it('keeps its place: what holds data has the same logical id in every version', () => {
+    const stateful = ['AWS::RDS::DBCluster', 'AWS::RDS::DBInstance', 'AWS::RDS::DBSubnetGroup'];
+    expect(stateful.flatMap((type) => ofType(type).map(([id]) => id))).toEqual([
+      'DatabaseCluster5B53A178',
+      'DatabaseClusterWriterD43085C6',
+      'DatabaseClusterReader1D8B76102',
+      'DatabaseClusterSubnets5540150D',
+    ]);
+  });
+
+  it('is reached by functions and by the one that applies the schema, on its port, and by nobody else', () => {
+    template.resourceCountIs('AWS::RDS::DBProxy', 0);
+    const nameOf = (group: Json) =>
+      /(Clients|Endpoints|ClusterGroup|SchemaGroup)/.exec(group?.['Fn::GetAtt']?.[0])?.[1];
+    const into = propertiesOf('AWS::EC2::SecurityGroupIngress').map((rule) => {
+      expect(rule.ToPort).toBe(rule.FromPort);
+      return [nameOf(rule.SourceSecurityGroupId), nameOf(rule.GroupId), rule.FromPort].join(' ');
+    });
+    expect(into.toSorted()).toEqual([
+      'Clients ClusterGroup 3306',
+      'Clients Endpoints 443',
+      'SchemaGroup ClusterGroup 3306',
+      'SchemaGroup Endpoints 443',
+    ]);
+  });
+});
+
+describe('a connection', () => {
+  it('permits to connect to this cluster as the user of the use, and nothing else', () => {
+    const [policy]: Json[] = Object.values(reading.findResources('AWS::IAM::Policy'));
+    expect(policy.Properties.PolicyDocument.Statement).toEqual([
+      {
+        Effect: 'Allow',
+        Action: 'rds-db:connect',
+        Resource: {
+          'Fn::Join': [
+            '',
+            expect.arrayContaining([
+              ':dbuser:',
+              { Ref: expect.stringContaining('clusterResourceId') },
+              '/oauth_reader',
+            ]),
+          ],
+        },
+      },
+    ]);
+    expect(JSON.stringify(reading.toJSON())).not.toContain('Fn::ImportValue');
+  });
+
+  it('has settings that go over those of the file: IAM, TLS, one connection for each function', () => {
+    const { host: _, database: __, ...given } = connection.settingsFor({ tokens: 'write' });
+    expect(given).toMatchObject({
+      port: 3306,
+      user: 'oauth_writer',
+      password: { iam: true },
+      tls: true,
+      pool: { maxActive: 1, minIdle: 1, maxWaitMs: 3000 },
+    });
+  });
+
+  it.each([
+    [undefined, 1600],
+    [256, 4000],
+    [40, 2400],
+    [4, 72],
+    [1, 36],
+  ])('with at most %s capacity units is watched for %i connections in use', (maxCapacity, atLeast) => {
+    const { facts, network: place } = published;
+    const options = maxCapacity === undefined ? {} : { maxCapacity };
+    const { watched } = auroraMysqlConnection(service, settings, facts, place, options);
+    expect(watched?.(defaultThresholds)).toMatchObject([{ alarm: 'database-connections', condition: { atLeast } }]);
+  });
+});
+
+describe('the schema', () => {
+  it('comes with the function that applies it, with the driver and no file of another engine', () => {
+    const [applying] = propertiesOf('AWS::Lambda::Function').filter(
+      ({ Handler }) => Handler === 'apply-schema.handler',
+    );
+    const asset = join(folder, `asset.${applying.Code.S3Key.replace('.zip', '')}`);
+    const scripts = JSON.parse(readFileSync(join(asset, 'schema.json'), 'utf8'));
+    for (const path of ['oauth-server.sql', 'oauth-client.sql', 'oauth-roles.sql']) {
+      expect(scripts[path]).toBe(readFileSync(new URL(`../../sql/mysql/${path}`, import.meta.url), 'utf8'));
+    }
+    const texts = globSync('**/*.mjs', { cwd: asset }).map((file) => readFileSync(join(asset, file), 'utf8'));
+    expect(['GET_LOCK', 'mysql_clear_password'].map((word) => texts.some((text) => text.includes(word)))).toEqual([
+      true,
+      true,
+    ]);
+    expect(texts.some((text) => text.includes('pg_try_advisory_xact_lock'))).toBe(false);
+  });
+
+  it('is applied once the cluster is there, as its engine has it, and stays', () => {
+    const [[, version] = []] = ofType('Custom::MysqlSchema');
+    expect(version?.DeletionPolicy).toBe('Retain');
+    expect(version?.DependsOn).toEqual(
+      expect.arrayContaining(ofType('AWS::RDS::DBInstance').map(([instance]) => instance)),
+    );
+    expect(version?.Properties).toMatchObject({ engine: 'mysql', user: 'oauth_admin', application: 'automatic' });
+  });
+
+  it('may be left to somebody else, who is told what to run', () => {
+    const stack = new Stack(new App(), 'Manual');
+    const props = { network: new PrivateNetwork(stack, 'Network'), ...kept, schema: 'manual', readers: 0 } as const;
+    new AuroraMysql(stack, 'Database', props);
+    Annotations.fromStack(stack).hasWarning('*', Match.stringLikeRegexp('left to you: .* by mysql as oauth_admin'));
+    Template.fromStack(stack).hasResourceProperties('Custom::MysqlSchema', { application: 'manual' });
+  });
+});
+
+it('cdk-nag and CloudFormation’s own validation find nothing', () => {
+  const checked = new App({ context: { '@aws-cdk/core:validateAgainstDefaultRules': true } });
+  const stack = new Stack(checked, 'Data');
+  new AuroraMysql(stack, 'Database', { network: new PrivateNetwork(stack, 'Network'), ...kept });
+  new AuroraMysql(stack, 'Keyed', {
+    network: new PrivateNetwork(stack, 'Other'),
+    ...kept,
+    deletionProtection: false,
+    encryptionKey: new Key(stack, 'Key', { enableKeyRotation: true }),
+  });
+  Validations.of(checked).addPlugins(new AwsSolutionsChecks(checked));
+  expect(() => checked.synth()).not.toThrow();
+});
