@@ -113,11 +113,7 @@ export const onePerFunction = ({ pool }: Pick<DatabaseServer, 'pool'>): Database
 });
 
 /** A server that is there, as its configuration says; `network` where functions reach it by its security group. */
-export function importedServerConnection(
-  scope: Construct,
-  settings: DatabaseServer,
-  network?: Network,
-): StoreConnection {
+function importedServerConnection(scope: Construct, settings: DatabaseServer, network?: Network): StoreConnection {
   const { password, url } = settings;
   const user = settings.user ?? decodeURIComponent(parsedUrl(url)?.username ?? '');
   return {
@@ -150,7 +146,7 @@ export function importedServerConnection(
 }
 
 /** Lets the functions of the network connect to an imported server. */
-export function allowImportedServer(
+function allowImportedServer(
   scope: Construct,
   id: string,
   { engine, securityGroup, port, url }: DatabaseServer,
