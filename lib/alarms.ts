@@ -22,6 +22,7 @@ export const alarms = {
   'purge-backlog': 'Records that are due have not been removed for too long.',
   'dead-letters': 'Something was given up and lies in a dead-letter queue.',
   'database-connections': 'Connections of a database run short.',
+  'database-storage': 'The storage of a database runs short.',
   'cache-evictions': 'A cache removed keys that had not ended: live tokens, or revocations.',
   'cache-memory': 'The memory of a cache runs short.',
   'cache-throttled': 'ElastiCache Serverless puts off commands of a cache.',
@@ -51,6 +52,8 @@ export interface Thresholds {
   readonly nativeBacklogSeconds: number;
   /** Milliseconds that RDS Proxy takes to hand out a connection, on average for 5 minutes. Default: 100. */
   readonly borrowMs: number;
+  /** Of the storage of an instance; RDS adds to it below a tenth, up to the most that it may take. Default: 5. */
+  readonly freeStorageGigabytes: number;
   /** Of the most that a cache may take, for 5 minutes of nodes. Default: 75, as AWS advises. */
   readonly memoryPercent: number;
   /** Of the one processor that a node runs commands on, for 5 minutes. Default: 80. */
@@ -70,6 +73,7 @@ export const defaultThresholds: Thresholds = {
   throttledRequests: 50,
   nativeBacklogSeconds: 7 * 86_400,
   borrowMs: 100,
+  freeStorageGigabytes: 5,
   memoryPercent: 75,
   processorPercent: 80,
   replicationLagSeconds: 5,
@@ -77,12 +81,16 @@ export const defaultThresholds: Thresholds = {
 };
 
 /** When an alarm goes off. */
-export interface Condition {
-  readonly atLeast: number;
+export type Condition = Periods & ({ readonly atLeast: number } | { readonly atMost: number });
+
+interface Periods {
   /** Of so many periods so many: [2, 3]. Default: one of one. */
   readonly periods?: readonly [breaching: number, of: number];
   readonly onMissingData?: boolean;
 }
+
+/** Where an alarm goes off, from whichever side. */
+export const limitOf = (condition: Condition): number => ('atMost' in condition ? condition.atMost : condition.atLeast);
 
 /** One metric of a server that an alarm watches, and the dashboard shows. */
 export interface Watch {

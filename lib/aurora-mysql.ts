@@ -1,12 +1,13 @@
 import { Validations } from 'aws-cdk-lib';
 import { Port } from 'aws-cdk-lib/aws-ec2';
-import { Grant } from 'aws-cdk-lib/aws-iam';
 import { AuroraMysqlEngineVersion, type DatabaseCluster, DatabaseClusterEngine } from 'aws-cdk-lib/aws-rds';
 import { Construct } from 'constructs';
 import { usualPorts } from '../functions/config/engines.ts';
+import type { Watched } from './alarms.ts';
 import { type AuroraProps, auroraCluster, MAX_CAPACITY } from './aurora-cluster.ts';
 import type { Network, StoreConnection } from './connection.ts';
-import { type DatabaseServer, databaseUserArns, onePerFunction, userFor, watchedCluster } from './database-server.ts';
+import { type DatabaseServer, watchedCluster } from './database-server.ts';
+import { iamConnection } from './iam-connection.ts';
 
 export interface AuroraMysqlProps extends AuroraProps {
   /** Default: 3.10.4, and its later patches. */
@@ -100,25 +101,6 @@ export function auroraMysqlConnection(
   { maxCapacity = MAX_CAPACITY }: Pick<AuroraMysqlProps, 'maxCapacity'> = {},
 ): StoreConnection {
   const [, mostConnections] = connectionsByCapacity.find(([capacity]) => capacity <= maxCapacity) ?? [0, 45];
-  return {
-    facts,
-    network,
-    watched: (limits) => watchedCluster(facts.clusterId, mostConnections)(limits),
-    settingsFor: (use) => ({
-      host: facts.host,
-      port: PORT,
-      database: facts.databaseName,
-      user: userFor(use),
-      password: { iam: true },
-      tls: true,
-      pool: onePerFunction(settings),
-    }),
-    grant(grantee, use) {
-      Grant.addToPrincipal({
-        grantee,
-        actions: ['rds-db:connect'],
-        resourceArns: databaseUserArns(scope, facts.clusterResourceId, [userFor(use)]),
-      });
-    },
-  };
+  const watched: Watched = (limits) => watchedCluster(facts.clusterId, mostConnections)(limits);
+  return iamConnection(scope, settings, { facts, resourceId: facts.clusterResourceId, watched }, network);
 }

@@ -1,6 +1,6 @@
 import { ArnFormat, Duration, Stack, Validations } from 'aws-cdk-lib';
 import { Port } from 'aws-cdk-lib/aws-ec2';
-import { Grant, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
   AuroraPostgresEngineVersion,
   type DatabaseCluster,
@@ -12,14 +12,8 @@ import {
 import { Construct } from 'constructs';
 import { type AuroraProps, auroraCluster } from './aurora-cluster.ts';
 import type { Network, StoreConnection } from './connection.ts';
-import {
-  type DatabaseServer,
-  databaseUserArns,
-  databaseUsers,
-  onePerFunction,
-  userFor,
-  watchedProxy,
-} from './database-server.ts';
+import { type DatabaseServer, databaseUserArns, databaseUsers, watchedProxy } from './database-server.ts';
+import { iamConnection } from './iam-connection.ts';
 
 export interface AuroraPostgresqlProps extends AuroraProps {
   /** Default: 17.9, and its later patches. */
@@ -111,24 +105,10 @@ export const auroraPostgresqlConnection = (
   settings: DatabaseServer,
   facts: AuroraPostgresqlFacts,
   network: Network,
-): StoreConnection => ({
-  facts,
-  network,
-  watched: (limits) => watchedProxy(facts.proxyName)(limits),
-  settingsFor: (use) => ({
-    host: facts.host,
-    port: PORT,
-    database: facts.databaseName,
-    user: userFor(use),
-    password: { iam: true },
-    tls: true,
-    pool: onePerFunction(settings),
-  }),
-  grant(grantee, use) {
-    Grant.addToPrincipal({
-      grantee,
-      actions: ['rds-db:connect'],
-      resourceArns: databaseUserArns(scope, facts.proxyId, [userFor(use)]),
-    });
-  },
-});
+): StoreConnection =>
+  iamConnection(
+    scope,
+    settings,
+    { facts, resourceId: facts.proxyId, watched: (limits) => watchedProxy(facts.proxyName)(limits) },
+    network,
+  );

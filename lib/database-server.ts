@@ -93,6 +93,21 @@ export const watchedCluster =
     watchedConnections('DatabaseConnections', { DBClusterIdentifier }, 'Maximum', Math.floor(mostConnections * 0.8)),
   ];
 
+/** The same of an instance, whose storage can run short too. */
+export const watchedInstance =
+  (DBInstanceIdentifier: string, mostConnections: number): Watched =>
+  ({ freeStorageGigabytes }) => [
+    watchedConnections('DatabaseConnections', { DBInstanceIdentifier }, 'Maximum', Math.floor(mostConnections * 0.8)),
+    {
+      alarm: 'database-storage',
+      metric: rdsMetric('FreeStorageSpace', { DBInstanceIdentifier }, 'Minimum'),
+      condition: { atMost: freeStorageGigabytes * 2 ** 30, periods: [5, 5] },
+    },
+  ];
+
+const rdsMetric = (metricName: string, dimensionsMap: Record<string, string>, statistic: string) =>
+  new Metric({ namespace: 'AWS/RDS', metricName, dimensionsMap, statistic, period: Duration.minutes(1) });
+
 const watchedConnections = (
   metricName: string,
   dimensionsMap: Record<string, string>,
@@ -100,7 +115,7 @@ const watchedConnections = (
   atLeast: number,
 ): Watch => ({
   alarm: 'database-connections',
-  metric: new Metric({ namespace: 'AWS/RDS', metricName, dimensionsMap, statistic, period: Duration.minutes(1) }),
+  metric: rdsMetric(metricName, dimensionsMap, statistic),
   condition: { atLeast, periods: [5, 5] },
 });
 

@@ -4,8 +4,9 @@ import { type CassandraOptions, cassandra } from './cassandra-cluster.ts';
 import type { DatabaseServer } from './database-server.ts';
 import { type DynamodbOptions, dynamodb } from './dynamodb.ts';
 import type { Engineer } from './engine-deployment.ts';
-import { mariadb, oracle, sqlserver } from './imported-servers.ts';
+import { oracle, sqlserver } from './imported-servers.ts';
 import { type KeyspacesOptions, keyspaces } from './keyspaces.ts';
+import { type MariadbOptions, mariadb } from './mariadb.ts';
 import { type MysqlOptions, mysql } from './mysql.ts';
 import { type PostgresqlOptions, postgresql } from './postgresql.ts';
 import { type ValkeyOptions, valkey } from './valkey.ts';
@@ -17,6 +18,7 @@ export interface EngineOptions
   extends DynamodbOptions,
     PostgresqlOptions,
     MysqlOptions,
+    MariadbOptions,
     ValkeyOptions,
     CassandraOptions,
     KeyspacesOptions {}

@@ -1,7 +1,7 @@
 // The package's constructs (`oauth2-stores/cdk`).
 export type { ConfigurationInput } from '../functions/config/configuration.ts';
 export type { StoreAccess, StoreUse } from '../functions/config/functions.ts';
-export { watchedCluster, watchedProxy } from './database-server.ts';
+export { watchedCluster, watchedInstance, watchedProxy } from './database-server.ts';
 export { watchedTable } from './dynamodb-table.ts';
 export { watchedCacheNodes, watchedServerlessCache } from './elasticache-metrics.ts';
 export type { KeyGenerations } from './keyring.ts';

@@ -12,7 +12,7 @@ import {
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 import { type MetricName, metrics } from '../functions/config/metrics.ts';
-import type { Watch } from './alarms.ts';
+import { limitOf, type Watch } from './alarms.ts';
 
 interface Shown {
   readonly functions?: Readonly<Record<string, IFunction>>;
@@ -40,7 +40,7 @@ export function monitoringDashboard(
   const total = (metricName: MetricName) => new Metric({ namespace, metricName, statistic: 'Sum' });
   const graph = (title: string, ...left: IMetric[]): IWidget => new GraphWidget({ title, left, width: 12 });
   const limited = ({ alarm, metric, condition }: Watch): IWidget =>
-    new GraphWidget({ title: alarm, left: [metric], leftAnnotations: [{ value: condition.atLeast }], width: 12 });
+    new GraphWidget({ title: alarm, left: [metric], leftAnnotations: [{ value: limitOf(condition) }], width: 12 });
   const each = Object.values(functions);
   return new Dashboard(scope, 'Dashboard', {
     widgets: [

@@ -21,7 +21,15 @@ import type { Configuration } from '../functions/config/configuration.ts';
 import { environment } from '../functions/config/environment.ts';
 import type { Dimension, MetricName } from '../functions/config/metrics.ts';
 import { type Place, placesOf } from '../functions/config/places.ts';
-import { type AlarmName, alarms, type Condition, defaultThresholds, type Thresholds, type Watched } from './alarms.ts';
+import {
+  type AlarmName,
+  alarms,
+  type Condition,
+  defaultThresholds,
+  limitOf,
+  type Thresholds,
+  type Watched,
+} from './alarms.ts';
 import { logQueries } from './log-queries.ts';
 import { monitoringDashboard } from './monitoring-dashboard.ts';
 
@@ -181,16 +189,18 @@ export class Monitoring extends Construct {
   private add(name: AlarmName, of: string, metric: IMetric, condition: Condition): void {
     const { prefix, runbookUrl, alarmActions } = this.settings;
     const full = of ? `${name}-${of}` : name;
-    const { atLeast, periods: [breaching, all] = [1, 1], onMissingData = false } = condition;
+    const { periods: [breaching, all] = [1, 1], onMissingData = false } = condition;
+    const reached =
+      'atMost' in condition
+        ? ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD
+        : ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD;
     const alarm = new Alarm(this, full, {
       alarmName: `${prefix}-${full}`,
       alarmDescription: `${alarms[name]} ${runbookUrl}#${name}`,
       metric,
-      threshold: atLeast,
+      threshold: limitOf(condition),
       // Of a heartbeat there is to be something, of everything else nothing.
-      comparisonOperator: onMissingData
-        ? ComparisonOperator.LESS_THAN_THRESHOLD
-        : ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      comparisonOperator: onMissingData ? ComparisonOperator.LESS_THAN_THRESHOLD : reached,
       treatMissingData: onMissingData ? TreatMissingData.BREACHING : TreatMissingData.NOT_BREACHING,
       datapointsToAlarm: breaching,
       evaluationPeriods: all,

@@ -18,6 +18,7 @@ export type SchemaApplication = 'automatic' | 'manual';
 const schemaEngines = {
   postgresql: { title: 'Postgresql', client: 'psql' },
   mysql: { title: 'Mysql', client: 'mysql' },
+  mariadb: { title: 'Mariadb', client: 'mariadb' },
 } as const;
 
 export interface DatabaseSchemaProps {

@@ -9,6 +9,7 @@ import { applySchemaOf, type SchemaAnswer, type SchemaEvent } from '../schema-ap
 const schemas = {
   postgresql: () => import('../stores/postgresql-schema.ts'),
   mysql: () => import('../stores/mysql-schema.ts'),
+  mariadb: () => import('../stores/mariadb-schema.ts'),
 } as const;
 
 type ApplySchemaEvent = SchemaEvent<{

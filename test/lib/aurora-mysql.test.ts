@@ -2,8 +2,8 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { App, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
-import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
+import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, it } from 'vitest';
 import { parseConfiguration } from '../../functions/config/configuration.ts';
@@ -35,7 +35,13 @@ const published = {
   network: functionNetwork(service, 'Network', publishedFacts(service, '/test/network', networkFacts)),
 };
 const connection = auroraMysqlConnection(service, settings, published.facts, published.network);
-const reader = new Role(service, 'Reader', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+const reader = new LambdaFunction(service, 'Reader', {
+  runtime: Runtime.NODEJS_24_X,
+  handler: 'index.handler',
+  code: Code.fromInline('//'),
+  environment: { SETTINGS: service.toJsonString(connection.settingsFor({ tokens: 'read' })) },
+  ...connection.network,
+});
 connection.grant(reader, { tokens: 'read' });
 const reading = Template.fromStack(service);
 const template = Template.fromStack(data);

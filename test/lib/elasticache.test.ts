@@ -11,7 +11,7 @@ import {
 } from '../../functions/config/configuration.ts';
 import { ConfigurationError } from '../../functions/config/faults.ts';
 import { valkeyUsers } from '../../functions/config/valkey-users.ts';
-import { defaultThresholds } from '../../lib/alarms.ts';
+import { defaultThresholds, limitOf } from '../../lib/alarms.ts';
 import { type DeploymentSettings, deployableConnections, deploymentWarnings } from '../../lib/deployable.ts';
 import { watchedCacheNodes, watchedServerlessCache } from '../../lib/elasticache-metrics.ts';
 import { type ElasticacheSettings, valkeyUserFor } from '../../lib/elasticache-valkey.ts';
@@ -515,7 +515,7 @@ describe('is watched', () => {
     watched(defaultThresholds).map(({ alarm, of, metric, condition }) => {
       const { metricStat } = metric.toMetricConfig();
       const [dimension] = metricStat?.dimensions ?? [];
-      return [alarm, of, metricStat?.metricName, `${dimension?.name}=${dimension?.value}`, condition.atLeast];
+      return [alarm, of, metricStat?.metricName, `${dimension?.name}=${dimension?.value}`, limitOf(condition)];
     });
 
   it('Serverless, by its name, and its memory where it has a limit', () => {

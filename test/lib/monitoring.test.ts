@@ -13,7 +13,7 @@ import { readConfiguration } from '../../functions/config/configuration.ts';
 import { type Dimension, dimensions, type MetricName, metrics } from '../../functions/config/metrics.ts';
 import { placesOf } from '../../functions/config/places.ts';
 import { alarms } from '../../lib/alarms.ts';
-import { watchedCluster, watchedProxy } from '../../lib/database-server.ts';
+import { watchedCluster, watchedInstance, watchedProxy } from '../../lib/database-server.ts';
 import { watchedTable } from '../../lib/dynamodb-table.ts';
 import { watchedCacheNodes, watchedServerlessCache } from '../../lib/elasticache-metrics.ts';
 import { watchedKeyspace } from '../../lib/keyspaces.ts';
@@ -47,6 +47,7 @@ const monitoring = new Monitoring(stack, 'Monitoring', {
     table: watchedTable('tokens'),
     proxy: watchedProxy('p'),
     cluster: watchedCluster('c', 100),
+    instance: watchedInstance('i', 100),
     serverless: watchedServerlessCache('s', 2),
     nodes: watchedCacheNodes('n', {}),
     keyspace: watchedKeyspace('k'),

@@ -1,71 +1,10 @@
-import { describe, expect, it } from 'vitest';
-import { createApplySchema } from '../../functions/handlers/apply-schema.ts';
 import { createEngine } from '../../functions/stores/mysql.ts';
 import { diagnose } from '../../functions/stores/mysql-diagnosis.ts';
 import { applySchema, findMissingScripts } from '../../functions/stores/mysql-schema.ts';
-import { packagedScripts } from '../../functions/stores/sql-schema.ts';
+import { describeDeployment } from './mysql-deployment.ts';
 import { describeSchema } from './mysql-schema.ts';
-import { newDatabase, query } from './mysql-server.ts';
 
-const { MYSQL_URL, MYSQL_CLIENT: client } = process.env;
-const url = String(MYSQL_URL);
+const { MYSQL_URL: url, MYSQL_CLIENT: client } = process.env;
 
-describeSchema({ name: 'mysql', createEngine, applySchema, findMissingScripts, diagnose }, url, client);
-
-describe('apply-schema, as CloudFormation calls it', () => {
-  const everything = 'oauth-server.sql, oauth-client.sql, oauth-roles.sql';
-  const password = 'Mellon-2026';
-  const call = async (
-    type: 'Create' | 'Update' | 'Delete',
-    properties: { readonly database: string; readonly application?: 'automatic' | 'manual'; readonly user?: string },
-  ) => {
-    const { hostname, port } = new URL(url);
-    const scripts = await packagedScripts('mysql');
-    const { Data } = await createApplySchema(
-      async () => scripts,
-      async () => password,
-    )(
-      {
-        RequestType: type,
-        ResourceProperties: {
-          ...{ engine: 'mysql', host: hostname, port, user: 'deployer', secretArn: 'arn', application: 'automatic' },
-          ...properties,
-        },
-      },
-      { getRemainingTimeInMillis: () => 60_000 },
-    );
-    return Data.scripts;
-  };
-  const newDeployment = async () => {
-    const settings = await newDatabase(url);
-    await query(
-      settings,
-      `CREATE USER IF NOT EXISTS deployer IDENTIFIED BY '${password}'`,
-      'GRANT ALL ON *.* TO deployer WITH GRANT OPTION',
-    );
-    return String(settings.database);
-  };
-
-  it('makes tables, procedures and users once, and deletes nothing', async () => {
-    const database = await newDeployment();
-    expect(await call('Create', { database })).toBe(everything);
-    expect(await call('Update', { database })).toBe('');
-    expect(await call('Delete', { database })).toBe('');
-    expect(await call('Update', { database, application: 'manual' })).toBe('');
-  });
-
-  it('left to somebody else, changes nothing, and says by name what is to be run', async () => {
-    const database = await newDeployment();
-    expect(await call('Create', { database, application: 'manual' })).toBe(everything);
-    await expect(call('Update', { database, application: 'manual' })).rejects.toThrow(
-      `the schema of "${database}" is too old for this version: run sql/mysql/oauth-server.sql, then sql/mysql/oauth-client.sql, then sql/mysql/oauth-roles.sql`,
-    );
-  });
-
-  it('fails where the login is refused, and says so without the password', async () => {
-    const database = await newDeployment();
-    const refusal = await call('Create', { database, user: 'nobody' }).catch(({ message }: Error) => message);
-    expect(refusal).toMatch(/^MySQL refused .*Access denied for user 'nobody'/);
-    expect(refusal).not.toContain(password);
-  });
-});
+describeSchema({ name: 'mysql', createEngine, applySchema, findMissingScripts, diagnose }, String(url), client);
+describeDeployment('mysql', String(url));
