@@ -73,6 +73,7 @@ export abstract class ConnectedStores extends Construct implements IOAuthStores 
       const used = connectionUse(use, connected);
       connections[section] = { ...connections[section], [name]: connection().settingsFor(used) };
       connection().grant(fn, used);
+      connection().equip?.(fn);
     }
     this.assertFits(connections);
     fn.addEnvironment(environment.connections.variable, Stack.of(this).toJsonString(connections));

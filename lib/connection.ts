@@ -1,5 +1,5 @@
 import type { IGrantable } from 'aws-cdk-lib/aws-iam';
-import type { FunctionOptions } from 'aws-cdk-lib/aws-lambda';
+import type { FunctionOptions, Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { StoreAccess, StoreUse } from '../functions/config/functions.ts';
 import { looksUp, type UsedConnection } from '../functions/config/places.ts';
 import type { Watched } from './alarms.ts';
@@ -28,6 +28,8 @@ export interface StoreConnection {
   readonly watched?: Watched;
   /** Settings that are laid over those of the configuration, for a function with this use. */
   settingsFor(use: ConnectionUse): Readonly<Record<string, unknown>>;
+  /** Gives a function what its code needs beside its bundle, once for all connections of the engine. */
+  equip?(fn: LambdaFunction): void;
   /** Permits this use and nothing beyond it. */
   grant(grantee: IGrantable, use: ConnectionUse): void;
 }

@@ -26,6 +26,8 @@ export interface ServerEngine<Options, Fact extends string = string> {
   readonly title: string;
   /** A server that the deployment creates. Absent: it creates none. */
   created?(settings: DatabaseServer, options: Options): Pick<EngineDeployment<Fact>, 'facts' | 'create' | 'connect'>;
+  /** What functions need beside their bundle, and what is missing for it. Absent: nothing. */
+  client?(options: Options): { readonly faults: readonly Fault[] } & Pick<StoreConnection, 'equip'>;
 }
 
 /** How the servers of an engine are deployed: created as it says, or reached where they are. */
@@ -34,18 +36,21 @@ export const databaseServer =
   (used, deployment) => {
     const { settings } = used;
     const { title, created } = engine;
+    const { faults: missing = [], ...client } = engine.client?.(deployment) ?? {};
     const create = isCreated(settings) ? created?.(settings, deployment) : undefined;
     const isInNetwork = create !== undefined || settings.securityGroup !== undefined;
     return {
       isInNetwork,
-      faults: () => faults(used, deployment.hasVpc, engine),
+      faults: () => [...faults(used, deployment.hasVpc, engine), ...missing],
       warnings: () => warnings(used),
       ...(create ?? {
         facts: [],
         allow: (scope: Construct, id: string, network: PrivateNetwork) =>
           allowImportedServer(scope, id, settings, network, title),
-        connect: (scope: Construct, _: object, network: Network) =>
-          importedServerConnection(scope, settings, isInNetwork ? network : undefined),
+        connect: (scope: Construct, _: object, network: Network) => ({
+          ...importedServerConnection(scope, settings, isInNetwork ? network : undefined),
+          ...client,
+        }),
       }),
     };
   };

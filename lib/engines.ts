@@ -2,6 +2,7 @@ import type { Configuration } from '../functions/config/configuration.ts';
 import type { CacheEngine, CassandraEngine, Engine } from '../functions/config/engines.ts';
 import { type CassandraOptions, cassandra } from './cassandra-cluster.ts';
 import type { DatabaseServer } from './database-server.ts';
+import { type Db2Options, db2 } from './db2.ts';
 import { type DynamodbOptions, dynamodb } from './dynamodb.ts';
 import type { Engineer } from './engine-deployment.ts';
 import { oracle, sqlserver } from './imported-servers.ts';
@@ -19,6 +20,7 @@ export interface EngineOptions
     PostgresqlOptions,
     MysqlOptions,
     MariadbOptions,
+    Db2Options,
     ValkeyOptions,
     CassandraOptions,
     KeyspacesOptions {}
@@ -36,6 +38,7 @@ export const engines: { readonly [E in Engine]?: Engineer<SettingsOf<E>, EngineO
   mariadb,
   sqlserver,
   oracle,
+  db2,
   valkey,
   cassandra,
   keyspaces,

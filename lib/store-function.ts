@@ -70,15 +70,16 @@ export class StoreFunction extends LambdaFunction {
     const configuration = readConfiguration(configurationText).configuration;
     const use = useOf(handlerName, configuration);
     const network = stores.networkFor(use);
+    const engines = enginesOf(configuration, use);
     const role = new Role(scope, `${id}Role`, { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
     const logGroup = tokenLogGroup(scope, `${id}Logs`, configuration.issuing, logs);
     logGroup.grantWrite(role);
     if (network.vpc) permitNetwork(role);
     super(scope, id, {
       runtime: Runtime.NODEJS_24_X,
-      architecture: Architecture.ARM_64,
+      architecture: engines.some((engine) => ofX86.includes(engine)) ? Architecture.X86_64 : Architecture.ARM_64,
       handler: handlerOf(handlerName),
-      code: functionCode(handlerName, enginesOf(configuration, use), {
+      code: functionCode(handlerName, engines, {
         [environment.configurationFile.default]: configurationText,
       }),
       role,
@@ -115,6 +116,9 @@ export class StoreFunction extends LambdaFunction {
  * own end and nobody works for a caller who is gone.
  */
 const timeoutOf = (name: FunctionName) => Duration.seconds(name === 'authorizer' ? 9 : 25);
+
+/** IBM has no native client for Linux on ARM. */
+const ofX86: readonly Engine[] = ['db2'];
 
 /** The engines that a function with this use opens. */
 export function enginesOf(configuration: Configuration, use: StoreUse): Engine[] {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
@@ -29,7 +30,10 @@ export async function connect(settings: DatabaseSettings): Promise<Connection> {
 
 async function loadDriver(): Promise<Driver> {
   try {
-    const { default: driver } = (await import('ibm_db' as string)) as { default: Driver };
+    // A layer of AWS Lambda is on NODE_PATH, where `require` alone looks.
+    const { default: driver } = (await import('ibm_db' as string).catch(() => ({
+      default: createRequire(import.meta.url)('ibm_db'),
+    }))) as { default: Driver };
     return driver;
   } catch (cause) {
     throw new StoreError('unsupported', 'the driver ibm_db, or the native client of IBM that it needs, is missing', {

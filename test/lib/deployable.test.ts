@@ -37,6 +37,8 @@ const faultsOf = (document: Document, changed: Partial<DeploymentSettings> = {})
 
 const created =
   'accepted: nothing: the deployment creates this database, with IAM; or host, of a database that is there';
+const clientLayer =
+  'accepted: the ARN of a version of a layer with ibm_db and IBM’s native client, arn:aws:lambda:…:layer:NAME:1';
 const passwords = 'accepted: {"iam": true} or {"secretArn": "arn:aws:secretsmanager:…"}';
 
 describe('a deployment is refused for', () => {
@@ -56,10 +58,16 @@ describe('a deployment is refused for', () => {
       ],
     ],
     [
-      'a database that this version cannot deploy',
+      'a Db2 without its native client',
       inDatabase({ ...server, engine: 'db2', password: { secretArn } }),
       {},
-      ['databases["d"].engine: found db2; accepted: postgresql, mysql, mariadb, sqlserver or oracle'],
+      [`db2.clientLayer: found nothing; ${clientLayer}`],
+    ],
+    [
+      'a native client that is no version of a layer',
+      inDatabase({ ...server, engine: 'db2', password: { secretArn } }),
+      { db2: { clientLayer: 'arn:aws:lambda:eu-central-1:111122223333:layer:db2-client' } },
+      [`db2.clientLayer: found text; ${clientLayer}`],
     ],
     [
       'a server that is to be created, of an engine of which none is',

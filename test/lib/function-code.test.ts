@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { globSync, readFileSync, statSync } from 'node:fs';
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type FunctionName, functionNames, type ProvisioningFunction } from '../../functions/config/functions.ts';
@@ -87,6 +88,25 @@ describe('the code of a function', () => {
     const folder = folderOf('lookup-token', [engine], { 'oauth-stores.json': JSON.stringify(places[engine]) });
     const { statusCode, body } = invoke(folder, 'lookup-token', lookup, { OAUTH_STORES_KEYS: keys });
     expect({ statusCode, ...JSON.parse(body) }).toMatchObject({ statusCode: 503, error: 'temporarily_unavailable' });
+  });
+
+  it('with Db2 takes the driver from a layer, which Node.js finds by NODE_PATH', () => {
+    const database = { engine: 'db2', host: '127.0.0.1', port: 1, database: 'oauth', user: 'app' };
+    const configuration = { ...places.postgresql, databases: { d: database } };
+    const folder = functionCode('lookup-token', ['db2'], { 'oauth-stores.json': JSON.stringify(configuration) }).path;
+    const layer = mkdtempSync(join(tmpdir(), 'layer-'));
+    mkdirSync(join(layer, 'ibm_db'));
+    writeFileSync(
+      join(layer, 'ibm_db', 'index.js'),
+      "exports.open = async () => { throw new Error('SQL30081N, said by the driver of the layer'); };",
+    );
+    const answered = (env: Record<string, string>) => {
+      const { statusCode } = invoke(folder, 'lookup-token', lookup, { OAUTH_STORES_KEYS: keys, ...env });
+      return statusCode;
+    };
+    expect(answered({ NODE_PATH: layer })).toBe(503);
+    expect(answered({})).not.toBe(503);
+    rmSync(layer, { recursive: true });
   });
 
   it('without the driver of its store says that it has none', () => {

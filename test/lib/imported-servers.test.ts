@@ -7,6 +7,8 @@ import { describe, expect, it } from 'vitest';
 import { parseConfiguration } from '../../functions/config/configuration.ts';
 import { type DeployableConnection, deployableConnections, deploymentWarnings } from '../../lib/deployable.ts';
 import { PrivateNetwork } from '../../lib/network.ts';
+import { OAuthStores } from '../../lib/oauth-stores.ts';
+import { StoreFunction } from '../../lib/store-function.ts';
 import type { Document } from '../config/documents.ts';
 
 /** What a template holds. */
@@ -21,6 +23,8 @@ const address = {
   securityGroup: 'sg-0123456789abcdef0',
 };
 
+const client = { db2: { clientLayer: 'arn:aws:lambda:eu-central-1:111122223333:layer:db2-client:1' } };
+
 const configurationOf = (database: Document) =>
   parseConfiguration({
     accessTokenStores: { tokens: { storeIn: 'database', database: 'd' } },
@@ -28,7 +32,7 @@ const configurationOf = (database: Document) =>
   }).configuration;
 
 function connectionOf(database: Document): DeployableConnection {
-  const [connection] = deployableConnections(configurationOf(database), { name: 'tokens', hasVpc: true });
+  const [connection] = deployableConnections(configurationOf(database), { name: 'tokens', hasVpc: true, ...client });
   if (!connection) throw new Error('no connection');
   return connection;
 }
@@ -65,6 +69,7 @@ describe.each([
   ['mariadb', 3306],
   ['sqlserver', 1433],
   ['oracle', 1521],
+  ['db2', 50_000],
 ] as const)('a server of %s that is there', (engine, port) => {
   it('is let in by its security group on its port: the usual one, one of its own, one of its URL', () => {
     const listening = (database: Document) => {
@@ -114,7 +119,7 @@ describe.each(['postgresql', 'mysql', 'mariadb'])('a login by IAM to %s', (engin
   });
 });
 
-it.each(['sqlserver', 'oracle'])('a login by IAM to %s is refused', (engine) => {
+it.each(['sqlserver', 'oracle', 'db2'])('a login by IAM to %s is refused', (engine) => {
   expect(() => connectionOf({ engine, ...address, password: { iam: true } })).toThrow(
     'databases["d"].password.iam: found IAM, which this engine has not; accepted: on postgresql, mysql, mariadb or valkey only',
   );
@@ -128,4 +133,45 @@ it.each([
   deployed({ ...address, ...database }, app);
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
   expect(() => app.synth()).not.toThrow();
+});
+
+describe('functions of Db2', () => {
+  const vpc = (stack: Stack) =>
+    Vpc.fromVpcAttributes(stack, 'Vpc', {
+      vpcId: 'vpc-0123456789abcdef0',
+      availabilityZones: ['eu-central-1a', 'eu-central-1b'],
+      isolatedSubnetIds: ['subnet-0123456789abcdef1', 'subnet-0123456789abcdef2'],
+      isolatedSubnetRouteTableIds: ['rtb-0123456789abcdef1', 'rtb-0123456789abcdef2'],
+    });
+  const database = { engine: 'db2', ...address } as const;
+  const configuration = {
+    accessTokenStores: { tokens: { storeIn: 'database', database: 'one' } },
+    authorizationCodeStores: { codes: { cache: 'table' } },
+    artifactStores: { artifacts: { storeIn: 'database', database: 'two' } },
+    caches: { table: { engine: 'dynamodb' } },
+    databases: { one: database, two: database },
+  } as const;
+  const stack = new Stack(new App(), 'Db2');
+  const stores = new OAuthStores(stack, 'Stores', { configuration, ...client, network: { vpc: vpc(stack) } });
+  new StoreFunction(stack, 'Purge', { handlerName: 'purge', stores });
+  new StoreFunction(stack, 'Codes', { handlerName: 'lookup-code', stores });
+  const functions: Json[] = Object.values(Template.fromStack(stack).findResources('AWS::Lambda::Function'));
+  const [purge, codes] = ['purge.handler', 'lookup-code.handler'].map(
+    (handler) => functions.find(({ Properties }) => Properties.Handler === handler).Properties,
+  );
+
+  it('have the native client, once however many databases there are, and run on the processor that it is for', () => {
+    expect(purge).toMatchObject({ Architectures: ['x86_64'], Layers: [client.db2.clientLayer] });
+    expect(purge.Environment.Variables).toMatchObject({
+      IBM_DB_HOME: '/opt/clidriver',
+      LD_LIBRARY_PATH: expect.stringMatching(/^\/opt\/clidriver\/lib:.*:\/opt\/lib$/),
+      UV_THREADPOOL_SIZE: '8',
+    });
+  });
+
+  it('are those that open one of its databases, and no others', () => {
+    expect(codes.Architectures).toEqual(['arm64']);
+    expect(codes.Layers).toBeUndefined();
+    expect(codes.Environment.Variables).not.toHaveProperty('IBM_DB_HOME');
+  });
 });
