@@ -49,13 +49,17 @@ const CODES: Record<string, StoreErrorCode> = {
   '42': 'unsupported', // no such table, no privilege
   '22': 'invalid',
   '08': 'unavailable',
+  '25006': 'unavailable', // read_only_sql_transaction: a server that is no longer the primary
   '28': 'unavailable',
   '57': 'unavailable', // admin_shutdown, crash_shutdown, cannot_connect_now
 };
 
-/** Whether the server refused a statement and goes on with the next one; else its connection is of no more use. */
+/**
+ * Whether the server refused a statement and goes on with the next one; else its connection is of no more use. Nor is that to
+ * a server that takes no writes (25006): after a failover the name leads to the new one, and only a new connection asks for it.
+ */
 export const isRefusal = (error: unknown): boolean =>
-  /^(?!08|57P)[0-9A-Z]{5}$/.test(String((error as { code?: unknown }).code));
+  /^(?!08|25006|57P)[0-9A-Z]{5}$/.test(String((error as { code?: unknown }).code));
 
 export function storeError(cause: unknown): StoreError {
   if (cause instanceof StoreError) return cause;

@@ -99,6 +99,30 @@ onServed('connections of a store on PostgreSQL', async () => {
     await engine.close();
   });
 
+  it('to a server that takes no writes, as after a failover, are not used again', async () => {
+    const standby = new URL(direct.href);
+    standby.searchParams.set('options', '-c default_transaction_read_only=on');
+    const engine = await open(standby.href, { maxActive: 1 });
+    const { accessKey } = await open(direct.href).then(async (primary) => {
+      const issued = await issue(primary);
+      await primary.close();
+      return issued;
+    });
+    const look = () => engine.accessTokens.findAccess(accessKey, { now: clock.now() });
+    const pid = async () => {
+      expect((await look()).outcome).toBe('active');
+      const { rows } = await admin.query('SELECT pid FROM pg_stat_activity WHERE datname = $1 ORDER BY backend_start', [
+        database,
+      ]);
+      return rows.at(-1).pid;
+    };
+    const first = await pid();
+    expect(await pid()).toBe(first);
+    expect(await errorCode(issue(engine))).toBe('unavailable');
+    expect(await pid()).not.toBe(first);
+    await engine.close();
+  });
+
   it('stay in use after the server refused a statement', async () => {
     const engine = await open(direct.href, { maxActive: 1 });
     const { grant, access } = await issue(engine);
