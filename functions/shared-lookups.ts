@@ -33,6 +33,8 @@ const AT_ONCE = 50;
  * - From the return of a call that ends a token or a grant no look-up finds it active, as far as the cache keeps what it
  *   acknowledged; should it lose the mark (an eviction, a fail-over), for `cacheSeconds` at most. `revokeBy` marks grant by
  *   grant, and stops marking when what was cached before it has gone by itself.
+ * - While such a call is under way, a look-up may still find the token active although somebody else, such as a rotation, has
+ *   been told that it has ended.
  * - A cache that fails or dawdles in a look-up costs time, never an answer. One that fails to take a mark fails the
  *   revocation, which the durable store has carried out by then: repeat it.
  *

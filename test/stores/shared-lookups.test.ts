@@ -58,6 +58,7 @@ conform(
       concurrent: false,
       purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
       purgeBatch: 1000,
+      cachesLookups: true,
     },
     dump: async () => Buffer.concat([durable.dump(), memory.dump(), await dumpOf(nodes)]),
   },
@@ -68,6 +69,10 @@ conform(
     'there is nothing between the caller and the storage that could fail': [
       'where nobody listens, every operation fails with unavailable and its cause: never unknown, never empty',
       'where nobody answers, every operation fails with timeout or unavailable and its cause: never unknown, never empty',
+    ],
+    'a look-up may be answered from a cache while its token is being ended': [
+      'a grant is rotated, added to, found and revoked as if one after another, in an order that nobody who looks can tell from the real one',
+      'a grant that comes while it is being revoked is stored, found, rotated and ended as if one after another, in an order that nobody who looks can tell from the real one',
     ],
     'connections cannot be cut from here': [
       'a rotation or redemption whose connection is cut fails with a coded error at most, and its repeat tells how it went',
