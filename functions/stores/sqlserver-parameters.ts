@@ -1,4 +1,5 @@
 import { StoreError } from '../domain/errors.ts';
+import type { Row } from './sql-dialect.ts';
 
 // What the statements bind, each name with one type, always the same: then every call of a statement shares one plan, and no
 // column is converted to be compared, which would scan its index (Data type precedence, in Microsoft's reference of
@@ -97,8 +98,19 @@ export function bound(name: string, value: unknown): unknown {
   return bytes;
 }
 
+/** A column of a row, as the driver gives it. */
+export interface Column {
+  readonly metadata: { readonly colName: string; readonly type: { readonly name: string } };
+  readonly value: unknown;
+}
+
+export const rowOf = (columns: readonly Column[]): Row =>
+  Object.fromEntries(
+    columns.map(({ metadata: { colName, type }, value }) => [colName, read(colName, value, type.name)]),
+  );
+
 /** A value of a column as records have it: the driver gives 64-bit numbers as text, which the stores' are never too large for. */
-export function read(column: string, value: unknown, driverType: string): unknown {
+function read(column: string, value: unknown, driverType: string): unknown {
   if (TEXTS.has(column) && Buffer.isBuffer(value)) return value.toString('utf8');
   return typeof value === 'string' && /Int/.test(driverType) ? Number(value) : value;
 }

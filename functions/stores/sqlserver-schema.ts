@@ -5,7 +5,7 @@ import type { Row } from './sql-dialect.ts';
 import { createSchema, type Patience, type SchemaDialect, type Session } from './sql-schema.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 import { connect, loadDriver, numberOf, storeError } from './sqlserver-connection.ts';
-import { read } from './sqlserver-parameters.ts';
+import { type Column, rowOf } from './sqlserver-parameters.ts';
 
 // How SQL Server applies scripts beside traffic: a script is one transaction of its batches (what stands between two GO), which
 // gives up after LOCK_MS ms without its lock and is tried again, so that no look-up waits longer behind it. One at a time, by
@@ -63,13 +63,7 @@ export async function rowsOf(connection: Connection, text: string): Promise<Row[
   return new Promise((resolve, reject) => {
     const rows: Row[] = [];
     const request = new Request(text, (error) => (error ? reject(error) : resolve(rows)));
-    request.on('row', (columns: { metadata: { colName: string; type: { name: string } }; value: unknown }[]) => {
-      const fields = columns.map(({ metadata: { colName, type }, value }) => [
-        colName,
-        read(colName, value, type.name),
-      ]);
-      rows.push(Object.fromEntries(fields));
-    });
+    request.on('row', (columns: readonly Column[]) => rows.push(rowOf(columns)));
     connection.execSqlBatch(request);
   });
 }

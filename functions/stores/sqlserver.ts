@@ -6,7 +6,7 @@ import type { Answer, Row, Run } from './sql-dialect.ts';
 import { createPool } from './sql-pool.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 import { connect, loadDriver, numberOf, storeError } from './sqlserver-connection.ts';
-import { bound, namesIn, type ParameterType, parameters, read } from './sqlserver-parameters.ts';
+import { bound, type Column, namesIn, type ParameterType, parameters, rowOf } from './sqlserver-parameters.ts';
 import * as statements from './sqlserver-statements.ts';
 
 // SQL Server 2017 or newer, Azure SQL, Amazon RDS for SQL Server. READ COMMITTED, which each connection sets; a statement or
@@ -44,19 +44,7 @@ export async function createEngine(settings: DatabaseSettings, clock: Clock): Pr
           reject(error);
         }
       });
-      request.on(
-        'row',
-        (columns: readonly { metadata: { colName: string; type: { name: string } }; value: unknown }[]) => {
-          rows.push(
-            Object.fromEntries(
-              columns.map(({ metadata, value }) => [
-                metadata.colName,
-                read(metadata.colName, value, metadata.type.name),
-              ]),
-            ),
-          );
-        },
-      );
+      request.on('row', (columns: readonly Column[]) => rows.push(rowOf(columns)));
       fill(request);
       connection.execSql(request);
     });
@@ -82,7 +70,6 @@ export async function createEngine(settings: DatabaseSettings, clock: Clock): Pr
       },
     },
     settings.pool,
-    clock,
   );
 
   const bindings = new Map<string, readonly (readonly [name: string, type: ParameterType])[]>();
