@@ -1,15 +1,12 @@
-import { setTimeout } from 'node:timers/promises';
-import { StoreError } from '../domain/errors.ts';
 import { connect, stateOf, storeError } from './db2-connection.ts';
 import { rowOf } from './db2-values.ts';
 import type { Row } from './sql-dialect.ts';
-import { createSchema, type Patience, type SchemaDialect, type Session } from './sql-schema.ts';
+import { allOrNothing, createSchema, type SchemaDialect, type Session } from './sql-schema.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 
 // How Db2 applies scripts beside traffic: a script is one unit of work, since Db2 takes back what was created in it. One that
 // waits too long for a lock is rolled back, and tried again.
 
-const PAUSE_MS = 1000;
 /** Rolled back as a whole: a deadlock, a lock that did not come in time. */
 const PASSING = ['40001', '57033'];
 /** Not what stands in our oauth_schema: another column, another type. */
@@ -27,8 +24,13 @@ const dialect: SchemaDialect = {
     return rows.map(({ name }) => String(name).trim().toLowerCase());
   },
   isStrange: (error) => STRANGE.includes(stateOf(error).state),
-  runScript,
-  underLock,
+  isPassing: (error) => PASSING.includes(stateOf(error).state),
+  runScript: (session, text, insist) => insist(() => allOrNothing(session, [...statementsOf(text), COMMIT], ROLLBACK)),
+  makeLock,
+  async takeLock(keeper) {
+    await allOrNothing(keeper, ['LOCK TABLE oauth_schema_lock IN EXCLUSIVE MODE'], ROLLBACK);
+    return true;
+  },
 };
 
 export const { applySchema, findMissingScripts } = createSchema({
@@ -64,45 +66,13 @@ async function open({ pool, ...settings }: DatabaseSettings, withinMs: number) {
   };
 }
 
-/** The lock goes with its connection. */
-async function underLock(keeper: Session, work: () => Promise<void>, { clock, untilMs }: Patience): Promise<void> {
+async function makeLock(keeper: Session): Promise<void> {
   try {
     await keeper.script(LOCK_TABLE);
-  } catch (cause) {
-    if (stateOf(cause).state !== THERE) throw cause;
+  } catch (error) {
+    if (stateOf(error).state !== THERE) throw error;
   }
   await keeper.script(COMMIT);
-  for (;;) {
-    try {
-      await keeper.script('LOCK TABLE oauth_schema_lock IN EXCLUSIVE MODE');
-      break;
-    } catch (cause) {
-      await keeper.script(ROLLBACK);
-      if (!PASSING.includes(stateOf(cause).state)) throw cause;
-      if (clock() >= untilMs) throw new StoreError('timeout', 'another one is applying the schema', { cause });
-    }
-  }
-  try {
-    await work();
-  } finally {
-    await keeper.script(ROLLBACK).catch(() => {}); // a connection that broke has let go of it
-  }
-}
-
-async function runScript(session: Session, path: string, text: string, { clock, untilMs }: Patience): Promise<void> {
-  for (;;) {
-    try {
-      for (const statement of statementsOf(text)) await session.script(statement);
-      await session.script(COMMIT);
-      return;
-    } catch (cause) {
-      await session.script(ROLLBACK).catch(() => {});
-      const { state, message } = stateOf(cause);
-      if (!PASSING.includes(state) || clock() + PAUSE_MS >= untilMs)
-        throw Object.assign(new Error(`${path}: ${message}`, { cause }), { sqlstate: state });
-      await setTimeout(PAUSE_MS);
-    }
-  }
 }
 
 /** A statement ends at a commercial at at the end of a line, as it does for `db2 -td@`. */

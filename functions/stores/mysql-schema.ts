@@ -1,8 +1,6 @@
-import { setTimeout } from 'node:timers/promises';
-import { StoreError } from '../domain/errors.ts';
 import { mysqlProduct, openLink, type Product, type Result, storeError } from './mysql-connection.ts';
 import type { Row } from './sql-dialect.ts';
-import { createSchema, type Patience, type SchemaDialect, type Session } from './sql-schema.ts';
+import { createSchema, type SchemaDialect } from './sql-schema.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 
 // How MySQL and MariaDB apply scripts beside traffic. DDL is no transaction there, but each statement is whole, and can be
@@ -11,12 +9,11 @@ import type { DatabaseSettings } from './sql-settings.ts';
 
 /** The longest that a statement of ours stands in the way of others while it waits for its lock. */
 const LOCK_SECONDS = 1;
-/** In which everybody else gets on before the next attempt. */
-const PAUSE_MS = 1000;
-const POLL_MS = 100;
 /** Refused for a moment: a lock that did not come in time, a deadlock. */
 const PASSING = [1205, 1213];
 const UNKNOWN_COLUMN = 1054;
+/** Names of locks are the whole server's, so that of this database's goes with its name. */
+const LOCK = `CONCAT('oauth2-stores ', LEFT(SHA2(DATABASE(), 256), 40))`;
 
 const rowsOf = (result: Result) => (Array.isArray(result) ? (result as readonly Row[]) : []);
 const numberOf = (error: unknown) => Number((error as { errno?: unknown }).errno);
@@ -30,8 +27,15 @@ const dialect: SchemaDialect = {
     return rows.map(({ name }) => String(name));
   },
   isStrange: (error) => numberOf(error) === UNKNOWN_COLUMN,
-  runScript,
-  underLock,
+  isPassing: (error) => PASSING.includes(numberOf(error)),
+  async runScript(session, text, insist) {
+    await session.script(`SET SESSION lock_wait_timeout = ${LOCK_SECONDS}`);
+    for (const statement of statementsOf(text)) await insist(() => session.script(statement));
+  },
+  async takeLock(keeper) {
+    const [row] = await keeper.query(`SELECT GET_LOCK(${LOCK}, 0) AS held`);
+    return Number(row?.held) === 1;
+  },
 };
 
 /** What is done to the schema of servers that speak this protocol. */
@@ -53,43 +57,6 @@ export const createSchemaOf = (product: Product) =>
   });
 
 export const { applySchema, findMissingScripts } = createSchemaOf(mysqlProduct);
-
-/** Holds a lock of the session, which a connection that breaks lets go of; asked for again and again, since names are the whole server's. */
-async function underLock(keeper: Session, work: () => Promise<void>, patience: Patience): Promise<void> {
-  const name = `CONCAT('oauth2-stores ', LEFT(SHA2(DATABASE(), 256), 40))`;
-  for (;;) {
-    const [row] = await keeper.query(`SELECT GET_LOCK(${name}, 0) AS held`);
-    if (Number(row?.held) === 1) break;
-    if (patience.clock() >= patience.untilMs) throw new StoreError('timeout', 'another one is applying the schema');
-    await setTimeout(POLL_MS);
-  }
-  try {
-    await work();
-  } finally {
-    await keeper.script(`DO RELEASE_LOCK(${name})`).catch(() => {}); // a connection that broke has let go of it
-  }
-}
-
-async function runScript(session: Session, path: string, text: string, patience: Patience): Promise<void> {
-  await session.script(`SET SESSION lock_wait_timeout = ${LOCK_SECONDS}`);
-  for (const statement of statementsOf(text)) await runStatement(session, path, statement, patience);
-}
-
-async function runStatement(session: Session, path: string, statement: string, { clock, untilMs }: Patience) {
-  for (;;) {
-    try {
-      await session.script(statement);
-      return;
-    } catch (cause) {
-      const { code, message } = cause as { code?: unknown; message: string };
-      const errno = numberOf(cause);
-      if (!PASSING.includes(errno) || clock() + PAUSE_MS >= untilMs) {
-        throw Object.assign(new Error(`${path}: ${message}`, { cause }), { code, errno });
-      }
-      await setTimeout(PAUSE_MS);
-    }
-  }
-}
 
 /** The statements of a script, as the command line's client takes them apart: DELIMITER, and comments on lines of their own. */
 export function statementsOf(text: string): string[] {

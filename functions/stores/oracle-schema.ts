@@ -1,16 +1,12 @@
-import { setTimeout } from 'node:timers/promises';
-import { StoreError } from '../domain/errors.ts';
 import { close, codeOf, connect, execute, storeError } from './oracle-connection.ts';
 import type { Row } from './sql-dialect.ts';
-import { createSchema, type Patience, type SchemaDialect, type Session } from './sql-schema.ts';
+import { createSchema, type SchemaDialect } from './sql-schema.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 
 // How Oracle applies scripts beside traffic: piece by piece, each up to a line with a slash, as SQL*Plus does. DDL commits by
 // itself, so a script is one that can be run again from its start. DDL that does not get its lock at once fails (ORA-00054, with
 // DDL_LOCK_TIMEOUT 0), and the script is tried again a second later: nobody ever waits behind DDL that waits.
 
-const PAUSE_MS = 1000;
-const POLL_MS = 100;
 /** A lock that is not to be had now; a library cache that changed meanwhile; a deadlock. */
 const PASSING = ['ORA-00054', 'ORA-04021', 'ORA-00060'];
 /** Not what stands in our oauth_schema: another column, another type, too narrow. */
@@ -37,6 +33,12 @@ BEGIN
 END;`;
 const TAKE_LOCK = "SELECT version FROM oauth_schema WHERE component = 'lock' FOR UPDATE NOWAIT";
 
+const isStrange = (error: unknown) => STRANGE.includes(codeOf(error));
+/** A table of another kind is left to the work, which says so. */
+const leaveStrange = (error: unknown) => {
+  if (!isStrange(error)) throw error;
+};
+
 const dialect: SchemaDialect = {
   async tablesThere(session, tables) {
     const names = tables.map((table) => `'${table.toUpperCase()}'`).join();
@@ -46,9 +48,14 @@ const dialect: SchemaDialect = {
     );
     return rows.map(({ name }) => String(name));
   },
-  isStrange: (error) => STRANGE.includes(codeOf(error)),
-  runScript,
-  underLock,
+  isStrange,
+  isPassing: (error) => PASSING.includes(codeOf(error)),
+  runScript: (session, text, insist) => insist(() => session.script(text)),
+  makeLock: (keeper) => keeper.script(MAKE_LOCK).catch(leaveStrange),
+  async takeLock(keeper) {
+    await keeper.query(TAKE_LOCK).catch(leaveStrange);
+    return true;
+  },
 };
 
 export const { applySchema, findMissingScripts } = createSchema({
@@ -74,42 +81,6 @@ async function open(settings: DatabaseSettings, withinMs: number) {
     },
     close: () => close(connection), // which rolls back
   };
-}
-
-/** Waits for whoever applies scripts now; a database of another kind is left to the work, which says so. */
-async function underLock(keeper: Session, work: () => Promise<void>, patience: Patience): Promise<void> {
-  try {
-    await keeper.script(MAKE_LOCK);
-  } catch (error) {
-    if (dialect.isStrange(error)) return work();
-    throw error;
-  }
-  for (;;) {
-    try {
-      await keeper.query(TAKE_LOCK);
-      break;
-    } catch (error) {
-      if (!PASSING.includes(codeOf(error))) throw error;
-      if (patience.clock() >= patience.untilMs) throw new StoreError('timeout', 'another one is applying the schema');
-      await setTimeout(POLL_MS);
-    }
-  }
-  await work(); // the lock goes with the keeper's connection
-}
-
-async function runScript(session: Session, path: string, text: string, { clock, untilMs }: Patience): Promise<void> {
-  for (;;) {
-    try {
-      await session.script(text);
-      return;
-    } catch (cause) {
-      const code = codeOf(cause);
-      if (!PASSING.includes(code) || clock() + PAUSE_MS >= untilMs) {
-        throw Object.assign(new Error(`${path}: ${(cause as Error).message}`, { cause }), { code });
-      }
-      await setTimeout(PAUSE_MS);
-    }
-  }
 }
 
 /** The pieces of a script, without what is for SQL*Plus alone: a slash that ends one, and WHENEVER. */

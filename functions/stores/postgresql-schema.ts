@@ -1,11 +1,10 @@
-import { setTimeout } from 'node:timers/promises';
 import { systemClock } from '../domain/clock.ts';
-import { StoreError } from '../domain/errors.ts';
 import { connectionOf, type PostgresqlSettings, storeError } from './postgresql-connection.ts';
 import type { Row } from './sql-dialect.ts';
 import {
+  allOrNothing,
   createSchema,
-  type Patience,
+  type Insist,
   packagedScripts,
   type SchemaDialect,
   type Session,
@@ -18,9 +17,6 @@ import {
 
 /** The longest that a statement of ours stands in the way of others while it waits for its lock. */
 const LOCK_MS = 200;
-/** In which everybody else gets on before the next attempt. */
-const PAUSE_MS = 1000;
-const POLL_MS = 100;
 const LOCK = 7267093219450;
 /** Refused for a moment: a lock that did not come in time, a deadlock. */
 const PASSING = ['55P03', '40P01'];
@@ -37,8 +33,9 @@ const dialect: SchemaDialect = {
     return rows.map(({ name }) => String(name));
   },
   isStrange: (error) => STRANGE.includes(stateOf(error)),
+  isPassing: (error) => PASSING.includes(stateOf(error)),
   runScript,
-  underLock,
+  takeLock,
 };
 
 export const { applySchema, findMissingScripts } = createSchema({
@@ -70,46 +67,23 @@ async function open(settings: PostgresqlSettings, withinMs: number) {
 }
 
 /**
- * Holds the lock in a transaction that does nothing else, while others work: CREATE INDEX CONCURRENTLY waits for whoever has a
- * snapshot, and neither this transaction nor one that asks now and then has any, as one that waited in the server would.
+ * In a transaction that does nothing else: CREATE INDEX CONCURRENTLY waits for whoever has a snapshot, and neither this
+ * transaction nor one that asks now and then has any, as one that waited in the server would.
  */
-async function underLock(keeper: Session, work: () => Promise<void>, patience: Patience): Promise<void> {
+async function takeLock(keeper: Session): Promise<boolean> {
   await keeper.script('BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0');
-  try {
-    for (;;) {
-      const [row] = await keeper.query(`SELECT pg_try_advisory_xact_lock(${LOCK}) AS held`);
-      if (row?.held) break;
-      if (patience.clock() >= patience.untilMs) throw new StoreError('timeout', 'another one is applying the schema');
-      await setTimeout(POLL_MS);
-    }
-    await work();
-  } finally {
-    await keeper.script('ROLLBACK').catch(() => {}); // a connection that broke has let go of it
-  }
+  const [row] = await keeper.query(`SELECT pg_try_advisory_xact_lock(${LOCK}) AS held`);
+  if (row?.held !== true) await keeper.script('ROLLBACK');
+  return row?.held === true;
 }
 
-async function runScript(session: Session, path: string, text: string, { clock, untilMs }: Patience): Promise<void> {
-  const transaction = async () => {
-    await session.script(`BEGIN; SET LOCAL lock_timeout = ${LOCK_MS}; ${text}`);
-    await session.script('COMMIT');
-  };
+async function runScript(session: Session, text: string, insist: Insist): Promise<void> {
   const oneByOne = async () => {
     for (const statement of statementsOf(text)) await session.script(statement);
   };
-  const separate = SEPARATE.test(text);
-  for (;;) {
-    try {
-      await (separate ? oneByOne() : transaction());
-      return;
-    } catch (cause) {
-      if (!separate) await session.script('ROLLBACK').catch(() => {});
-      const code = stateOf(cause);
-      if (!PASSING.includes(code) || clock() + PAUSE_MS >= untilMs) {
-        throw Object.assign(new Error(`${path}: ${(cause as Error).message}`, { cause }), { code });
-      }
-      await setTimeout(PAUSE_MS);
-    }
-  }
+  const begun = `BEGIN; SET LOCAL lock_timeout = ${LOCK_MS}; ${text}`;
+  const transaction = () => allOrNothing(session, [begun, 'COMMIT'], 'ROLLBACK');
+  await insist(SEPARATE.test(text) ? oneByOne : transaction);
 }
 
 /** A script of this kind has a semicolon at the end of each statement, and nowhere else. */

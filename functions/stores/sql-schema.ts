@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import type { DatabaseEngine } from '../config/engines.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import { StoreError } from '../domain/errors.ts';
@@ -7,6 +8,11 @@ import type { Row } from './sql-dialect.ts';
 // The schema of a database, from whatever version it is of to the one of the scripts. Its parts (oauth-server, oauth-client,
 // oauth-roles) have a version each, in the table oauth_schema: `<part>.sql` makes the newest one where there is none, and
 // `upgrades/<part>-<n>.sql` makes version n of n - 1. What an engine does in its own way is its dialect's.
+
+/** In which everybody else gets on, before what was refused for a moment is tried again. */
+const PAUSE_MS = 1000;
+/** Between two questions whether the lock is free. */
+const POLL_MS = 100;
 
 export const components = ['oauth-server', 'oauth-client', 'oauth-roles'] as const;
 export type Component = (typeof components)[number];
@@ -37,11 +43,14 @@ export interface Session {
   script(text: string): Promise<void>;
 }
 
-export interface Patience {
+interface Patience {
   readonly clock: Clock;
   /** When to give up waiting: for another that applies scripts, and for locks. */
   readonly untilMs: number;
 }
+
+/** Does something, and does it again after a moment for as long as it is refused for a moment only. */
+export type Insist = (work: () => Promise<void>) => Promise<void>;
 
 /** What an engine does in its own way. */
 export interface SchemaDialect {
@@ -49,10 +58,27 @@ export interface SchemaDialect {
   tablesThere(session: Session, tables: readonly string[]): Promise<readonly string[]>;
   /** Whether an error says that what stands in `oauth_schema` is not ours: another column, another type. */
   isStrange(error: unknown): boolean;
-  /** Runs one script, beside traffic; throws with its path when it cannot be run. */
-  runScript(session: Session, path: string, text: string, patience: Patience): Promise<void>;
-  /** Does the work while nobody else applies scripts to this database; by whatever can be let go of by a broken connection. */
-  underLock(keeper: Session, work: () => Promise<void>, patience: Patience): Promise<void>;
+  /** Whether an error says that something was refused for a moment: a lock that did not come in time, a deadlock. */
+  isPassing(error: unknown): boolean;
+  /** Runs one script, beside traffic. What leaves nothing behind when it is refused is a piece of work to insist on. */
+  runScript(session: Session, text: string, insist: Insist): Promise<void>;
+  /** Makes what {@link takeLock} needs in the database. */
+  makeLock?(keeper: Session): Promise<void>;
+  /**
+   * Asks once, whether or not a moment is waited for in the server, for the lock of whoever applies scripts to this database;
+   * false, or refused for a moment, when another one has it. It goes with its connection, closed or broken.
+   */
+  takeLock(keeper: Session): Promise<boolean>;
+}
+
+/** Sends these texts, one after the other; `takeBack` where one is refused. */
+export async function allOrNothing(session: Session, texts: readonly string[], takeBack: string): Promise<void> {
+  try {
+    for (const text of texts) await session.script(text);
+  } catch (error) {
+    await session.script(takeBack).catch(() => {}); // a connection that broke has taken it back
+    throw error;
+  }
 }
 
 /** How the schema of a server is reached. */
@@ -128,20 +154,55 @@ export async function updateSchema(
   patience: Patience,
 ): Promise<string[]> {
   const applied: string[] = [];
-  const work = async () => {
-    for (const component of wanted) {
-      for (let last: string | undefined; ; ) {
-        const [path] = await missingScripts(dialect, worker, scripts, component);
-        if (path === undefined) break;
-        if (path === last) throw new StoreError('invalid', `${path} left the version as it was`);
-        await dialect.runScript(worker, path, textOf(scripts, path), patience);
-        applied.push(path);
-        last = path;
+  if (keeper) await waitForLock(dialect, keeper, patience);
+  for (const component of wanted) {
+    for (let last: string | undefined; ; ) {
+      const [path] = await missingScripts(dialect, worker, scripts, component);
+      if (path === undefined) break;
+      if (path === last) throw new StoreError('invalid', `${path} left the version as it was`);
+      await runScript(dialect, worker, path, textOf(scripts, path), patience);
+      applied.push(path);
+      last = path;
+    }
+  }
+  return applied;
+}
+
+async function waitForLock(dialect: SchemaDialect, keeper: Session, { clock, untilMs }: Patience): Promise<void> {
+  const isPassing = (error: unknown) => {
+    if (dialect.isPassing(error)) return false;
+    throw error;
+  };
+  await dialect.makeLock?.(keeper);
+  while (!(await dialect.takeLock(keeper).catch(isPassing))) {
+    if (clock() >= untilMs) throw new StoreError('timeout', 'another one is applying the schema');
+    await setTimeout(POLL_MS);
+  }
+}
+
+async function runScript(
+  dialect: SchemaDialect,
+  worker: Session,
+  path: string,
+  text: string,
+  { clock, untilMs }: Patience,
+): Promise<void> {
+  const insist: Insist = async (work) => {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!dialect.isPassing(error) || clock() + PAUSE_MS >= untilMs) throw error;
+        await setTimeout(PAUSE_MS);
       }
     }
   };
-  await (keeper ? dialect.underLock(keeper, work, patience) : work());
-  return applied;
+  try {
+    await dialect.runScript(worker, text, insist);
+  } catch (error) {
+    if (error instanceof Error) error.message = `${path}: ${error.message}`; // the driver's own, which keeps its codes
+    throw error;
+  }
 }
 
 /**

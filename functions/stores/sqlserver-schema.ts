@@ -1,8 +1,6 @@
-import { setTimeout } from 'node:timers/promises';
 import type { Connection } from 'tedious';
-import { StoreError } from '../domain/errors.ts';
 import type { Row } from './sql-dialect.ts';
-import { createSchema, type Patience, type SchemaDialect, type Session } from './sql-schema.ts';
+import { allOrNothing, createSchema, type SchemaDialect } from './sql-schema.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 import { connect, loadDriver, numberOf, storeError } from './sqlserver-connection.ts';
 import { type Column, rowOf } from './sqlserver-parameters.ts';
@@ -13,14 +11,12 @@ import { type Column, rowOf } from './sqlserver-parameters.ts';
 
 /** The longest that a statement of ours stands in the way of others while it waits for its lock. */
 const LOCK_MS = 200;
-/** In which everybody else gets on before the next attempt. */
-const PAUSE_MS = 1000;
-const POLL_MS = 100;
 /** Refused for a moment: a lock that did not come in time, a deadlock. */
 const PASSING = [1222, 1205];
 /** Not what stands in our oauth_schema: another column, another type. */
 const STRANGE = [207, 245, 402, 206];
 
+/** Asks, rather than waits in the server: that would hold the caller for as long as the other one takes. */
 const HOLD = `
 DECLARE @held int;
 EXEC @held = sp_getapplock @Resource = N'oauth2-stores schema', @LockMode = N'Exclusive', @LockOwner = N'Session', @LockTimeout = 0;
@@ -32,8 +28,21 @@ const dialect: SchemaDialect = {
     return (await session.query(`${looks.join(' UNION ALL ')};`)).map(({ name }) => String(name));
   },
   isStrange: (error) => STRANGE.includes(numberOf(error) ?? 0),
-  runScript,
-  underLock,
+  isPassing: (error) => PASSING.includes(numberOf(error) ?? 0),
+  async runScript(session, text, insist) {
+    await session.script(`SET LOCK_TIMEOUT ${LOCK_MS};`);
+    await insist(() =>
+      allOrNothing(
+        session,
+        ['BEGIN TRANSACTION;', ...batchesOf(text), 'COMMIT TRANSACTION;'],
+        'IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;',
+      ),
+    );
+  },
+  async takeLock(keeper) {
+    const [row] = await keeper.query(HOLD);
+    return Number(row?.held) >= 0;
+  },
 };
 
 export const { applySchema, findMissingScripts } = createSchema({
@@ -66,37 +75,6 @@ export async function rowsOf(connection: Connection, text: string): Promise<Row[
     request.on('row', (columns: readonly Column[]) => rows.push(rowOf(columns)));
     connection.execSqlBatch(request);
   });
-}
-
-/** Asks now and then, rather than to wait in the server: that would hold the caller for as long as the other one takes. */
-async function underLock(keeper: Session, work: () => Promise<void>, patience: Patience): Promise<void> {
-  for (;;) {
-    const [row] = await keeper.query(HOLD);
-    if (Number(row?.held) >= 0) break;
-    if (patience.clock() >= patience.untilMs) throw new StoreError('timeout', 'another one is applying the schema');
-    await setTimeout(POLL_MS);
-  }
-  await work();
-}
-
-async function runScript(session: Session, path: string, text: string, { clock, untilMs }: Patience): Promise<void> {
-  for (;;) {
-    try {
-      await session.script(`SET LOCK_TIMEOUT ${LOCK_MS};`);
-      await session.script('BEGIN TRANSACTION;');
-      for (const batch of batchesOf(text)) await session.script(batch);
-      await session.script('COMMIT TRANSACTION;');
-      return;
-    } catch (cause) {
-      await session.script('IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;').catch(() => {});
-      const number = numberOf(cause);
-      if (!PASSING.includes(number ?? 0) || clock() + PAUSE_MS >= untilMs) {
-        const { code } = cause as { code?: string };
-        throw Object.assign(new Error(`${path}: ${(cause as Error).message}`, { cause }), { code, number });
-      }
-      await setTimeout(PAUSE_MS);
-    }
-  }
 }
 
 /** What stands between the lines that say GO, which clients split a script at. */
