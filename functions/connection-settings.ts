@@ -32,7 +32,7 @@ export async function databaseSettings(
   database: Exclude<Database, { embedded: true }>,
   options: OpenOptions,
 ): Promise<DatabaseSettings> {
-  const { engine, url, tls, pool, validationQuery } = database;
+  const { engine, url, tls, pool, expiryPartitions, validationQuery } = database;
   const { password, ...place } = { ...database, ...(url !== undefined && partsOf(url)) };
   const { host, port, user } = place;
   return {
@@ -45,6 +45,7 @@ export async function databaseSettings(
     }),
     tls: await certificates(tls, options),
     pool,
+    ...(expiryPartitions && { expiryPartitions }),
     ...(validationQuery !== undefined && { validationQuery }),
   };
 }

@@ -27,6 +27,8 @@ export interface AuroraProps {
   readonly removalPolicy: RemovalPolicy;
   /** Default: automatic. */
   readonly schema?: SchemaApplication;
+  /** Whether access tokens are kept in partitions that are emptied whole; once on, it stays on. Default: false. */
+  readonly expiryPartitions?: boolean;
 }
 
 /** How one of them differs from the others. */
@@ -70,6 +72,7 @@ export function auroraCluster(
     user: MASTER,
     secret,
     application: schema,
+    ...(props.expiryPartitions !== undefined && { expiryPartitions: props.expiryPartitions }),
     after: [cluster, servers],
   });
   return { cluster, servers };

@@ -37,6 +37,8 @@ export interface MariadbInstanceProps {
   readonly removalPolicy: RemovalPolicy;
   /** Default: automatic. */
   readonly schema?: SchemaApplication;
+  /** Whether access tokens are kept in partitions that are emptied whole; once on, it stays on. Default: false. */
+  readonly expiryPartitions?: boolean;
 }
 
 const PORT = usualPorts.mariadb;
@@ -121,6 +123,7 @@ export class MariadbInstance extends Construct {
       user: MASTER,
       secret,
       application: schema,
+      ...(props.expiryPartitions !== undefined && { expiryPartitions: props.expiryPartitions }),
       after: [this.instance, servers],
     });
     this.facts = {

@@ -26,6 +26,7 @@ export const mariadb = databaseServer<MariadbOptions, keyof MariadbInstanceFacts
         ...mariadbInstance,
         ...kept,
         network: network(),
+        expiryPartitions: settings.expiryPartitions,
         ...(settings.database !== undefined && { databaseName: settings.database }),
       }).facts,
     connect: (scope, facts, network) => mariadbInstanceConnection(scope, settings, facts, network, mariadbInstance),

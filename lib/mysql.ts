@@ -23,6 +23,7 @@ export const mysql = databaseServer<MysqlOptions, keyof AuroraMysqlFacts>({
         ...auroraMysql,
         ...kept,
         network: network(),
+        expiryPartitions: settings.expiryPartitions,
         ...(settings.database !== undefined && { databaseName: settings.database }),
       }).facts,
     connect: (scope, facts, network) => auroraMysqlConnection(scope, settings, facts, network, auroraMysql),

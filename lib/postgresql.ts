@@ -23,6 +23,7 @@ export const postgresql = databaseServer<PostgresqlOptions, keyof AuroraPostgres
         ...aurora,
         ...kept,
         network: network(),
+        expiryPartitions: settings.expiryPartitions,
         ...(settings.database !== undefined && { databaseName: settings.database }),
       }).facts,
     connect: (scope, facts, network) => auroraPostgresqlConnection(scope, settings, facts, network),

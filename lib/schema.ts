@@ -33,6 +33,8 @@ export interface DatabaseSchemaProps {
   readonly user: string;
   readonly secret: ISecret;
   readonly application: SchemaApplication;
+  /** Whether access tokens are kept in expiry partitions. */
+  readonly expiryPartitions?: boolean;
   /** The server, and the ways to it. */
   readonly after: readonly IDependable[];
 }
@@ -48,6 +50,7 @@ export class DatabaseSchema extends Construct {
   constructor(scope: Construct, id: string, props: DatabaseSchemaProps) {
     super(scope, id);
     const { engine, network, securityGroup, host, port, database, user, secret, application, after } = props;
+    const { expiryPartitions = false } = props;
     const scripts = JSON.stringify(readScripts(engine));
     const way = network.allowSecrets(securityGroup);
     const provisioner = new Provisioner(this, 'ApplySchema', {
@@ -89,6 +92,7 @@ export class DatabaseSchema extends Construct {
         user,
         secretArn: secret.secretArn,
         application,
+        ...(expiryPartitions && { expiryPartitions: 'true' }),
         scripts: createHash('sha256').update(scripts).digest('hex'),
       },
     });

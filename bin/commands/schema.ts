@@ -30,10 +30,14 @@ export async function schema(configuration: Configuration, name: string, options
   if (roles && database.embedded) throw new Error(`"${name}" is embedded: it has one user`);
   if (!apply) {
     const scripts = await packagedScripts(database.engine);
+    const partitions = !database.embedded && database.expiryPartitions;
     if (roles && !scripts['oauth-roles.sql']) throw new Error(`there is no oauth-roles.sql for ${engine}`);
-    const wanted =
-      from === undefined ? ['oauth-server.sql', 'oauth-client.sql'] : scriptsFrom(scripts, 'oauth-server', from);
-    for (const path of [...wanted, ...(roles ? ['oauth-roles.sql'] : [])]) process.stdout.write(scripts[path] ?? '');
+    const wanted = [
+      ...(from === undefined ? ['oauth-server.sql', 'oauth-client.sql'] : scriptsFrom(scripts, 'oauth-server', from)),
+      ...(partitions ? ['oauth-partitions.sql'] : []),
+      ...(roles ? ['oauth-roles.sql'] : []),
+    ];
+    for (const path of wanted) process.stdout.write(scripts[path] ?? '');
     return;
   }
   if (from !== undefined) throw new Error('--from is for printing: what is applied goes by the version that is there');
@@ -41,7 +45,10 @@ export async function schema(configuration: Configuration, name: string, options
   if (database.embedded) mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
   await withEmbedded(connection, 'new', async () => {
     if (!database.embedded) {
-      await (await schemaOf[database.engine]()).applySchema(await serverSettings(database), { roles });
+      await (await schemaOf[database.engine]()).applySchema(await serverSettings(database), {
+        partitions: database.expiryPartitions,
+        roles,
+      });
       return;
     }
     // An embedded database is given its schema whenever it is opened.

@@ -53,7 +53,12 @@ async function diagnosisOf(configuration: Configuration, connection: Connection)
     return { found: `embedded, in ${embedded}; there is no server to connect to` };
   }
   const { diagnose } = await diagnosticsOf[database.engine]();
-  return diagnose(await serverSettings(database), componentsOn(configuration, connection));
+  const components = componentsOn(configuration, connection);
+  const partitions = database.expiryPartitions && components.includes('oauth-server');
+  return diagnose(await serverSettings(database), [
+    ...components,
+    ...(partitions ? (['oauth-partitions'] as const) : []),
+  ]);
 }
 
 function dynamodbCacheNamed({ caches }: Configuration, name: string) {

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { cacheEngines, cassandraEngines, databaseEngines, iamDatabaseEngines } from './engines.ts';
+import { cacheEngines, cassandraEngines, databaseEngines, iamDatabaseEngines, partitionedEngines } from './engines.ts';
 import { either, flag, list, named, object, oneOf, only, seconds, text, variant, whole } from './fields.ts';
 import { isLocal } from './location.ts';
 
@@ -232,6 +232,12 @@ const databaseServer = v.pipe(
     tls: v.exactOptional(tls),
     securityGroup: v.exactOptional(securityGroup),
     pool: v.optional(pool, {}),
+    expiryPartitions: v.optional(
+      flag(
+        `Whether access tokens are kept in partitions by their expiry, which the purge empties whole: on ${either(partitionedEngines)}. Once on, it stays on.`,
+      ),
+      false,
+    ),
     validationQuery: v.exactOptional(
       text(
         'Query that tells a working connection from a broken one, which is replaced. Default: the engine’s cheapest.',

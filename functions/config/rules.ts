@@ -1,5 +1,12 @@
 import { consistencies } from './consistency.ts';
-import { engineKinds, iamDatabaseEngines, kindOfEngine, urlSchemes } from './engines.ts';
+import {
+  engineKinds,
+  iamDatabaseEngines,
+  kindOfEngine,
+  MOST_SECONDS_BETWEEN_EMPTYINGS,
+  partitionedEngines,
+  urlSchemes,
+} from './engines.ts';
 import { type Fault, kindOf, when } from './faults.ts';
 import { either, isObject } from './fields.ts';
 import { isLocal, parsedUrl } from './location.ts';
@@ -36,10 +43,12 @@ export function brokenRules(draft: unknown): Fault[] {
   return [
     ...storeSections.flatMap((section) => [...of(section, reference), ...of(section, consistency)]),
     ...of('accessTokenStores', lookups),
+    ...of('accessTokenStores', emptyings),
     ...of('caches', eternity),
     ...Object.values(connectionSections).flatMap((section) => [...of(section, login), ...of(section, certificates)]),
     ...of('databases', address),
     ...of('databases', poolSizes),
+    ...of('databases', partitions),
     ...of('clients', grants),
     ...proofs(['authorizer'], draftOf(sections.authorizer), sections),
     ...results(['authorizer'], draftOf(sections.authorizer)),
@@ -221,6 +230,27 @@ function poolSizes(path: Path, database: Draft): Fault[] {
       `at most ${greater}, which is ${pool[greater]}`,
     );
   return [...bound('initialSize', 'maxActive'), ...bound('minIdle', 'maxActive'), ...bound('minIdle', 'maxIdle')];
+}
+
+function partitions(path: Path, { engine, expiryPartitions }: Draft): Fault[] {
+  const lacking = kindOfEngine(engine) === 'database' && !partitionedEngines.some((each) => each === engine);
+  return when(
+    expiryPartitions === true && lacking,
+    [...path, 'expiryPartitions'],
+    'true, which this engine cannot do',
+    `on ${either(partitionedEngines)} only`,
+  );
+}
+
+/** A partition has the length of one in which to be emptied, before it is written again. */
+function emptyings(path: Path, { storeIn, database, purgeExpiredTokensEvery: every }: Draft, sections: Draft): Fault[] {
+  const { expiryPartitions } = draftOf(draftOf(sections.databases)[String(database)]);
+  return when(
+    storeIn === 'database' && expiryPartitions === true && Number(every) > MOST_SECONDS_BETWEEN_EMPTYINGS,
+    [...path, 'purgeExpiredTokensEvery'],
+    `the number ${every}`,
+    `at most ${MOST_SECONDS_BETWEEN_EMPTYINGS} where the database has expiryPartitions`,
+  );
 }
 
 function grants(path: Path, { grantTypes, redirectUris, tokenEndpointAuthMethod }: Draft): Fault[] {

@@ -17,6 +17,7 @@ export const warningsOf = (configuration: Configuration): Warning[] => [
   ...lookupWarnings(configuration),
   ...connectionWarnings(configuration),
   ...authorizerWarnings(configuration),
+  ...partitionWarnings(configuration),
   ...when(
     configuration.issuing.authorizationCode.expiresIn > 600,
     ['issuing', 'authorizationCode', 'expiresIn'],
@@ -120,6 +121,17 @@ function authorizerWarnings({ authorizer: { cacheSeconds, resultCacheSeconds } }
     ),
   ];
 }
+
+const DAY = 86_400;
+
+const partitionWarnings = ({ databases, issuing: { accessToken } }: Configuration): Warning[] =>
+  Object.entries(databases).flatMap(([name, database]) =>
+    when(
+      !database.embedded && database.expiryPartitions && accessToken.expiresIn > DAY,
+      ['databases', name, 'expiryPartitions'],
+      `access tokens that live longer than a day, such as those of issuing.accessToken.expiresIn, are purged row by row; set at most ${DAY} there, or leave expiryPartitions out`,
+    ),
+  );
 
 type Connection = Configuration[(typeof connectionSections)[keyof typeof connectionSections]][string];
 

@@ -78,7 +78,7 @@ export interface StoredCode {
 
 export interface PurgeRequest {
   readonly now: number;
-  /** At most so many records, of all kinds together. */
+  /** At most so many records, of all kinds together; what an engine empties whole, at no cost for each, is not held to it. */
   readonly limit: number;
   /** Epoch milliseconds at which to stop between two batches. */
   readonly deadlineMs?: number;

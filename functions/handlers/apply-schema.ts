@@ -19,6 +19,8 @@ type ApplySchemaEvent = SchemaEvent<{
   readonly database: string;
   readonly user: string;
   readonly secretArn: string;
+  /** Absent where they are not wanted. */
+  readonly expiryPartitions?: 'true';
 }>;
 
 const packaged = async (): Promise<Record<string, string>> => JSON.parse(await readFile('schema.json', 'utf8'));
@@ -36,12 +38,12 @@ export const createApplySchema =
     clock: Clock = systemClock,
   ) =>
   async (event: ApplySchemaEvent, invocation: Invocation): Promise<SchemaAnswer> => {
-    const { engine, host, port, database, user, secretArn } = event.ResourceProperties;
+    const { engine, host, port, database, user, secretArn, expiryPartitions } = event.ResourceProperties;
     const tls = isLocal({ host }) ? false : {};
     const server = { host, port: Number(port), database, user, password: () => password(secretArn), tls } as const;
     const schema = async (withinMs: number) => ({
       ...(await schemas[engine]()),
-      options: { scripts: await readScripts(), roles: true, withinMs },
+      options: { scripts: await readScripts(), partitions: expiryPartitions !== undefined, roles: true, withinMs },
     });
     const work = {
       of: database,

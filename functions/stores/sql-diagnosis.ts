@@ -6,7 +6,7 @@ import { contentsOf, packagedScripts } from './sql-schema.ts';
 // database management systems.
 
 /** The parts of the schema that stores use: a script each in sql/<engine>. */
-export type Component = 'oauth-server' | 'oauth-client';
+export type Component = 'oauth-server' | 'oauth-client' | 'oauth-partitions';
 
 export type Diagnosis = { readonly found: string } | { readonly fault: string };
 
@@ -49,6 +49,7 @@ export async function examineSchema(
   if (fault !== undefined) return { fault };
   const scripts = await packagedScripts(engine);
   for (const component of needed) {
+    if (component === 'oauth-partitions') continue; // its tables are for nobody but their owner
     const { tables, version: expected } = contentsOf(scripts[`${component}.sql`] ?? '', component);
     const there = await examination.tablesThere(tables);
     const missing = tables.filter((table) => !there.includes(table));
@@ -67,6 +68,21 @@ export async function examineSchema(
       const upgrade = Number(found) < expected ? `; apply sql/${engine}/${script}` : '';
       return {
         fault: `the schema ${component} is of ${found === undefined ? 'no' : `the wrong`} version${found === undefined ? '' : ` ${found}`}: ${expected} is needed${upgrade}`,
+      };
+    }
+  }
+  if (needed.includes('oauth-server')) {
+    const wanted = needed.includes('oauth-partitions');
+    const { version } = contentsOf(scripts['oauth-partitions.sql'] ?? '', 'oauth-partitions');
+    const found = await examination.versionOf('oauth-partitions');
+    if (wanted && found !== version) {
+      return {
+        fault: `the configuration says expiryPartitions, and access_token has none${found === undefined ? '' : ` of version ${version}`}: apply sql/${engine}/oauth-partitions.sql`,
+      };
+    }
+    if (!wanted && found !== undefined) {
+      return {
+        fault: 'access_token has expiry partitions, and the configuration does not say so: set expiryPartitions',
       };
     }
   }

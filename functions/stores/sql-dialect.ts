@@ -70,6 +70,12 @@ export interface Statements {
   readonly putClientToken: string;
   readonly getClientToken: string;
   readonly removeClientToken: string;
+  /**
+   * Where access tokens are in expiry partitions (docs/engines/postgresql.md): empties some whose window is over, whole, and
+   * gives a row for each with `records`, about how many were in it; none when there is nothing to empty. It MUST leave alone
+   * a partition that holds a live token, and one whose lock does not come at once: no look-up may wait for long behind it.
+   */
+  readonly emptyAccessPartitions?: string;
   // `changed`: how many rows are gone, at most `limit`.
   readonly purgeAccessTokens: string;
   readonly purgeGrants: string;

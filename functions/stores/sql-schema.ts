@@ -6,15 +6,16 @@ import { StoreError } from '../domain/errors.ts';
 import type { Row } from './sql-dialect.ts';
 
 // The schema of a database, from whatever version it is of to the one of the scripts. Its parts (oauth-server, oauth-client,
-// oauth-roles) have a version each, in the table oauth_schema: `<part>.sql` makes the newest one where there is none, and
-// `upgrades/<part>-<n>.sql` makes version n of n - 1. What an engine does in its own way is its dialect's.
+// and where they are wanted oauth-partitions and oauth-roles) have a version each, in the table oauth_schema: `<part>.sql`
+// makes the newest one where there is none, and `upgrades/<part>-<n>.sql` makes version n of n - 1. What an engine does in its
+// own way is its dialect's.
 
 /** In which everybody else gets on, before what was refused for a moment is tried again. */
 const PAUSE_MS = 1000;
 /** Between two questions whether the lock is free. */
 const POLL_MS = 100;
 
-export const components = ['oauth-server', 'oauth-client', 'oauth-roles'] as const;
+export const components = ['oauth-server', 'oauth-client', 'oauth-partitions', 'oauth-roles'] as const;
 export type Component = (typeof components)[number];
 
 /** Texts by their path in sql/<engine>. */
@@ -22,6 +23,8 @@ export type Scripts = Readonly<Record<string, string>>;
 
 /** How a schema is applied, or looked at. */
 export interface SchemaOptions {
+  /** Whether access tokens are in the expiry partitions of `oauth-partitions.sql`. */
+  readonly partitions?: boolean;
   /** Whether the users of `oauth-roles.sql` belong to it; whoever applies it must then be allowed to make roles. */
   readonly roles?: boolean;
   /** Default: those of this package. */
@@ -31,9 +34,10 @@ export interface SchemaOptions {
   readonly withinMs?: number;
 }
 
-const partsOf = ({ roles = false }: SchemaOptions): Component[] => [
+const partsOf = ({ partitions = false, roles = false }: SchemaOptions): Component[] => [
   'oauth-server',
   'oauth-client',
+  ...(partitions ? (['oauth-partitions'] as const) : []),
   ...(roles ? (['oauth-roles'] as const) : []),
 ];
 
@@ -115,16 +119,18 @@ export function createSchema<Settings>({ engine, dialect, open, failure }: Schem
      * Brings the schema of a server to the version of the scripts: any number of times, by any number of callers at once,
      * beside traffic ({@link updateSchema}). Gives the paths of the scripts that it ran.
      *
-     * @throws {StoreError} `unsupported`: a newer version, tables of somebody else, a privilege is missing; `timeout`
+     * @throws {StoreError} `unsupported`: a newer version, tables of somebody else, partitions that are not asked for, a
+     *   privilege is missing; `timeout`
      */
     async applySchema(settings: Settings, options: SchemaOptions = {}): Promise<string[]> {
       const { clock = systemClock, withinMs = 60_000 } = options;
       const scripts = await scriptsOf(options);
       const patience = { clock, untilMs: clock() + withinMs };
       return withSession(settings, withinMs, (worker) =>
-        withSession(settings, withinMs, (keeper) =>
-          updateSchema(dialect, { worker, keeper }, scripts, partsOf(options), patience),
-        ),
+        withSession(settings, withinMs, async (keeper) => {
+          await refusePartitions(dialect, worker, options);
+          return updateSchema(dialect, { worker, keeper }, scripts, partsOf(options), patience);
+        }),
       );
     },
 
@@ -134,6 +140,7 @@ export function createSchema<Settings>({ engine, dialect, open, failure }: Schem
       return withSession(settings, options.withinMs ?? 60_000, async (session) => {
         const missing: string[] = [];
         for (const part of partsOf(options)) missing.push(...(await missingScripts(dialect, session, scripts, part)));
+        await refusePartitions(dialect, session, options);
         return missing;
       });
     },
@@ -220,7 +227,7 @@ async function missingScripts(
   const { tables } = contentsOf(textOf(scripts, whole), component);
   const found = await versionOf(dialect, session, component);
   if (found === undefined) {
-    const own = tables.filter((table) => table !== 'oauth_schema');
+    const own = tables.filter((table) => !tablesBefore(scripts, component).includes(table));
     const strange = own.length > 0 ? await dialect.tablesThere(session, own) : [];
     if (strange.length === 0) return [whole];
     throw new StoreError(
@@ -231,6 +238,12 @@ async function missingScripts(
   // Where DDL is no transaction, a script notes at its head that it has begun, and can be run again to its end.
   if (found === 0) return [whole];
   return scriptsFrom(scripts, component, found);
+}
+
+/** Access tokens that are in partitions once stay there: functions that did not know would purge none of them. */
+async function refusePartitions(dialect: SchemaDialect, session: Session, { partitions = false }: SchemaOptions) {
+  if (partitions || (await versionOf(dialect, session, 'oauth-partitions')) === undefined) return;
+  throw new StoreError('unsupported', 'the access tokens are in expiry partitions: set expiryPartitions');
 }
 
 /**
@@ -248,6 +261,14 @@ export function scriptsFrom(scripts: Scripts, component: Component, found: numbe
   }
   return Array.from({ length: version - found }, (_, index) => `upgrades/${component}-${found + index + 1}.sql`);
 }
+
+/** What the parts before this one make, which is no stranger's. */
+const tablesBefore = (scripts: Scripts, component: Component): string[] => [
+  'oauth_schema',
+  ...components
+    .slice(0, components.indexOf(component))
+    .flatMap((earlier) => contentsOf(scripts[`${earlier}.sql`] ?? '', earlier).tables),
+];
 
 /** What a script makes, as it stands in it. */
 export function contentsOf(text: string, component: Component): { tables: string[]; version: number } {

@@ -15,6 +15,8 @@ export interface DatabaseSettings {
     /** Longest that a statement may take; later it is a `timeout`. */
     readonly statementTimeoutMs?: number;
   };
+  /** Whether access tokens are in expiry partitions, as `oauth-partitions.sql` makes them. */
+  readonly expiryPartitions?: boolean;
   /** Query that tells a working connection from a broken one. Default: the engine's cheapest way. */
   readonly validationQuery?: string;
 }

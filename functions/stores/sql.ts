@@ -73,6 +73,28 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
     };
   };
 
+  /** Empties the partitions that are over; what was in them costs nothing to remove, and is held to no limit. */
+  const emptyPartitions = async ({ now, deadlineMs = Number.POSITIVE_INFINITY }: PurgeRequest): Promise<number> => {
+    for (let removed = 0; ; ) {
+      if (sql.emptyAccessPartitions === undefined || clock() >= deadlineMs) return removed;
+      const { rows } = await run('emptyAccessPartitions', sql.emptyAccessPartitions, { now });
+      if (rows.length === 0) return removed;
+      removed += rows.reduce((sum, row) => sum + Number(row.records), 0);
+    }
+  };
+
+  const purgeAccess = purge(
+    {
+      accessTokens: [['purgeAccessTokens', sql.purgeAccessTokens]],
+      grants: [
+        ['purgeGrants', sql.purgeGrants],
+        ['purgeForeignTokens', sql.purgeForeignTokens],
+      ],
+      revocations: [['purgeRevocations', sql.purgeRevocations]],
+    },
+    'accessTokens',
+  );
+
   /** Waits for the writes that were under way: each takes milliseconds, unless somebody holds a transaction open. */
   const writersGone = async () => {
     if (sql.writers === undefined) return;
@@ -186,17 +208,11 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
       }));
       return { tokens, ...(last && { next: base64url(last.access_digest) }) };
     },
-    purgeExpired: purge(
-      {
-        accessTokens: [['purgeAccessTokens', sql.purgeAccessTokens]],
-        grants: [
-          ['purgeGrants', sql.purgeGrants],
-          ['purgeForeignTokens', sql.purgeForeignTokens],
-        ],
-        revocations: [['purgeRevocations', sql.purgeRevocations]],
-      },
-      'accessTokens',
-    ),
+    async purgeExpired(request) {
+      const emptied = await emptyPartitions(request);
+      const { removed, ...rest } = await purgeAccess(request);
+      return { removed: { ...removed, accessTokens: (removed.accessTokens ?? 0) + emptied }, ...rest };
+    },
   };
 
   const authorizationCodes: AuthorizationCodeStore = {

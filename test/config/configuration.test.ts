@@ -80,6 +80,7 @@ describe('the settings', () => {
           engine: 'db2',
           embedded: false,
           tls: true,
+          expiryPartitions: false,
           pool: { initialSize: 0, maxActive: 8, maxIdle: 8, minIdle: 0, maxWaitMs: 10_000, idleEvictionMs: 60_000 },
         },
       },

@@ -72,7 +72,13 @@ export const everything = (): Document => ({
   },
   databases: {
     embedded: { engine: 'postgresql', embedded: true, directory: 'sessions' },
-    'by url': { engine: 'postgresql', embedded: false, url: 'postgresql://db.example:5432/oauth', user: 'oauth' },
+    'by url': {
+      engine: 'postgresql',
+      embedded: false,
+      url: 'postgresql://db.example:5432/oauth',
+      user: 'oauth',
+      expiryPartitions: true,
+    },
     'by host': {
       engine: 'mysql',
       host: 'db.example',

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { parseConfiguration } from '../../functions/config/configuration.ts';
+import { partitionedEngines } from '../../functions/config/engines.ts';
 import { ConfigurationError, type Fault } from '../../functions/config/faults.ts';
+import { either } from '../../functions/config/fields.ts';
 import { type Document, everything } from './documents.ts';
 
 function faultsOf(json: unknown): readonly Fault[] {
@@ -20,6 +22,7 @@ function faultsAfter(change: (document: Document) => void): readonly Fault[] {
   return faultsOf(document);
 }
 
+const partitioned = either(partitionedEngines);
 const fault = (path: string, kind: string, accepted: string): Fault => ({ path, kind, accepted });
 const plainText = 'for a server that is not on this machine {"env": "NAME"}, {"secretArn": "arn:…"} or {"iam": true}';
 const cases: [name: string, change: (document: Document) => void, ...faults: Fault[]][] = [
@@ -414,6 +417,20 @@ const cases: [name: string, change: (document: Document) => void, ...faults: Fau
       'the path of a PEM file: certificate and key go together',
     ),
     fault('databases["by host"].tls.clientKey', 'nothing', 'the path of a PEM file: certificate and key go together'),
+  ],
+  [
+    'expiry partitions on an engine that has none, or with a purge too seldom to empty each in its time',
+    (d) => {
+      d.databases.db2 = { engine: 'db2', host: 'db.example', user: 'oauth', expiryPartitions: true };
+      d.accessTokenStores['in a database'].purgeExpiredTokensEvery = 1801;
+      d.accessTokenStores.seldom = { storeIn: 'database', database: 'by host', purgeExpiredTokensEvery: 86_400 };
+    },
+    fault(
+      'accessTokenStores["in a database"].purgeExpiredTokensEvery',
+      'the number 1801',
+      'at most 1800 where the database has expiryPartitions',
+    ),
+    fault('databases["db2"].expiryPartitions', 'true, which this engine cannot do', `on ${partitioned} only`),
   ],
   [
     'sizes of a pool that contradict each other',

@@ -127,6 +127,19 @@ describe('a warning is given for', () => {
     ]);
   });
 
+  it('expiry partitions for tokens that live too long for them', () => {
+    const living = (expiresIn: number): Document => ({
+      accessTokenStores: { tokens: { storeIn: 'database', database: 'd' } },
+      databases: { d: { engine: 'postgresql', host: 'localhost', expiryPartitions: true } },
+      issuing: { accessToken: { expiresIn } },
+    });
+    expect(warningsOf(living(86_400))).toEqual([]);
+    expect(warningsOf(living(86_401))).toEqual([
+      'databases["d"].expiryPartitions: access tokens that live longer than a day, such as those of ' +
+        'issuing.accessToken.expiresIn, are purged row by row; set at most 86400 there, or leave expiryPartitions out',
+    ]);
+  });
+
   it('a configuration without a store', () => {
     expect(warningsOf({})).toEqual([
       ': there is no store; define one in accessTokenStores, authorizationCodeStores, clientAccessTokenStores, artifactStores',
