@@ -20,40 +20,58 @@ import type { PrivateNetwork } from './network.ts';
 
 export type DatabaseServer = Exclude<Configuration['databases'][string], { embedded: true }>;
 
+/** A server that the deployment creates. */
+export interface CreatedServer<Fact extends string = string>
+  extends Pick<EngineDeployment<Fact>, 'facts' | 'create' | 'connect'> {
+  /** What is wrong with what was said of it. */
+  readonly faults?: readonly Fault[];
+}
+
 /** What an engine adds to it. */
 export interface ServerEngine<Options, Fact extends string = string> {
   /** Its name, as people write it. */
   readonly title: string;
   /** A server that the deployment creates. Absent: it creates none. */
-  created?(settings: DatabaseServer, options: Options): Pick<EngineDeployment<Fact>, 'facts' | 'create' | 'connect'>;
+  created?(settings: DatabaseServer, options: Options): CreatedServer<Fact>;
   /** What functions need beside their bundle, and what is missing for it. Absent: nothing. */
   client?(options: Options): { readonly faults: readonly Fault[] } & Pick<StoreConnection, 'equip'>;
 }
 
 /** How the servers of an engine are deployed: created as it says, or reached where they are. */
 export const databaseServer =
-  <Options, Fact extends string>(engine: ServerEngine<Options, Fact>): Engineer<DatabaseServer, Options, Fact> =>
+  <Options, Fact extends string = string>(
+    engine: ServerEngine<Options, Fact>,
+  ): Engineer<DatabaseServer, Options, Fact> =>
   (used, deployment) => {
     const { settings } = used;
     const { title, created } = engine;
     const { faults: missing = [], ...client } = engine.client?.(deployment) ?? {};
-    const create = isCreated(settings) ? created?.(settings, deployment) : undefined;
-    const isInNetwork = create !== undefined || settings.securityGroup !== undefined;
+    const server = isCreated(settings) ? created?.(settings, deployment) : undefined;
+    const { faults: refused = [], ...create } = server ?? {};
+    const isInNetwork = server !== undefined || settings.securityGroup !== undefined;
     return {
       isInNetwork,
-      faults: () => [...faults(used, deployment.hasVpc, engine), ...missing],
+      faults: () => [...faults(used, deployment.hasVpc, engine), ...missing, ...refused],
       warnings: () => warnings(used),
-      ...(create ?? {
-        facts: [],
-        allow: (scope: Construct, id: string, network: PrivateNetwork) =>
-          allowImportedServer(scope, id, settings, network, title),
-        connect: (scope: Construct, _: object, network: Network) => ({
-          ...importedServerConnection(scope, settings, isInNetwork ? network : undefined),
-          ...client,
-        }),
-      }),
+      ...('facts' in create
+        ? create
+        : {
+            facts: [],
+            allow: (scope: Construct, id: string, network: PrivateNetwork) =>
+              allowImportedServer(scope, id, settings, network, title),
+            connect: (scope: Construct, _: object, network: Network) => ({
+              ...importedServerConnection(scope, settings, isInNetwork ? network : undefined),
+              ...client,
+            }),
+          }),
     };
   };
+
+/** That of two ways to create a server one is chosen, by the names of what is said of each. */
+export function auroraOrInstance(options: Readonly<Record<string, object | undefined>>): Fault[] {
+  const [aurora = '', instance = ''] = Object.keys(options);
+  return when(options[aurora], [aurora], 'an object', `nothing beside ${instance}: a server is one or the other`);
+}
 
 const isCreated = ({ url, host }: DatabaseServer): boolean => url === undefined && host === undefined;
 

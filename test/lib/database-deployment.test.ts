@@ -11,17 +11,20 @@ import { StoresStack } from '../../lib/stores-stack.ts';
 type Json = ReturnType<typeof JSON.parse>;
 
 describe.each([
-  ['postgresql', ['database-connections-d']],
-  ['mysql', ['database-connections-d']],
-  ['mariadb', ['database-connections-d', 'database-storage-d']],
-] as const)('a deployment with a database of %s that it creates', (engine, watched) => {
+  ['postgresql', 'Aurora', {}, ['database-connections-d']],
+  ['postgresql', 'an instance', { postgresqlInstance: {} }, ['database-connections-d', 'database-storage-d']],
+  ['mysql', 'Aurora', {}, ['database-connections-d']],
+  ['mysql', 'an instance', { mysqlInstance: {} }, ['database-connections-d', 'database-storage-d']],
+  ['mariadb', 'an instance', {}, ['database-connections-d', 'database-storage-d']],
+] as const)('a deployment with a database of %s that it creates: %s', (engine, _, options, watched) => {
   const configuration: ConfigurationInput = {
     accessTokenStores: { tokens: { storeIn: 'database', database: 'd' } },
     authorizationCodeStores: { codes: { storeIn: 'database', database: 'd' } },
     databases: { d: { engine } },
   };
+  const location = { configuration, ...options };
   const app = new App({ context: { '@aws-cdk/core:validateAgainstDefaultRules': true } });
-  const stacks = [new StoresStack(app, 'Data', { configuration }), new ServiceStack(app, 'Service', { configuration })];
+  const stacks = [new StoresStack(app, 'Data', location), new ServiceStack(app, 'Service', location)];
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
 
   it('is without findings of cdk-nag and of CloudFormation’s own validation', () => {
@@ -34,5 +37,40 @@ describe.each([
     const names = alarms.map(({ Properties }) => String(Properties.AlarmName).replace(/^.*?(?=database-)/, ''));
     expect(names.filter((name) => name.startsWith('database-')).toSorted()).toEqual(watched);
     expect(JSON.stringify(service?.toJSON())).not.toContain('Fn::ImportValue');
+  });
+});
+
+describe('what is said of an instance', () => {
+  const refused = (options: object) => () => {
+    const configuration: ConfigurationInput = {
+      accessTokenStores: { tokens: { storeIn: 'database', database: 'd' } },
+      databases: { d: { engine: 'mysql' } },
+    };
+    new StoresStack(new App(), 'Data', { configuration, ...options });
+  };
+
+  it.each([
+    [
+      { mysqlInstance: { storageGigabytes: 19 } },
+      'mysqlInstance.storageGigabytes: found a number; accepted: a whole number from 20 to 65536',
+    ],
+    [
+      { mysqlInstance: { storageGigabytes: 1000, maxStorageGigabytes: 1099 } },
+      'mysqlInstance.maxStorageGigabytes: found a number; accepted: a whole number from a tenth more than storageGigabytes, 1100, to 65536',
+    ],
+    [
+      { mysqlInstance: { maxConnections: 0.5 } },
+      'mysqlInstance.maxConnections: found a number; accepted: a whole number from 10 to 16000',
+    ],
+    [
+      { mysqlInstance: {}, auroraMysql: { maxCapacity: 8 } },
+      'auroraMysql: found an object; accepted: nothing beside mysqlInstance: a server is one or the other',
+    ],
+  ])('%o is refused in words', (options, words) => {
+    expect(refused(options)).toThrow(words);
+  });
+
+  it('is taken as it is where it can be', () => {
+    expect(refused({ mysqlInstance: { storageGigabytes: 400, maxConnections: 2000, multiAz: false } })).not.toThrow();
   });
 });

@@ -1,0 +1,258 @@
+import { Duration, type RemovalPolicy, Token, Validations } from 'aws-cdk-lib';
+import { InstanceClass, InstanceSize, InstanceType, Port, type SecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { CaCertificate, Credentials, DatabaseInstance, type IInstanceEngine, StorageType } from 'aws-cdk-lib/aws-rds';
+import { Construct } from 'constructs';
+import { type Fault, kindOf, when } from '../functions/config/faults.ts';
+import type { Watched } from './alarms.ts';
+import type { Network, StoreConnection } from './connection.ts';
+import { type CreatedServer, type DatabaseServer, watchedInstance } from './database-server.ts';
+import type { FactsOf } from './engine-deployment.ts';
+import type { PrivateNetwork } from './network.ts';
+import { DatabaseSchema, type DatabaseSchemaProps, type SchemaApplication } from './schema.ts';
+
+// What instances of Amazon RDS have in common, whatever they speak. How one differs is data in the file of its engine.
+
+/** What may be said of an instance beside the configuration. */
+export interface RdsInstanceOptions {
+  /** Default: one with 2 processors and 8 GiB of memory. */
+  readonly instanceType?: InstanceType;
+  /** A second instance in another Availability Zone, which takes over when the first one fails. Default: true. */
+  readonly multiAz?: boolean;
+  /** Gigabytes of storage to begin with, and the most that RDS adds to by itself. Default: 100 and 1000. */
+  readonly storageGigabytes?: number;
+  readonly maxStorageGigabytes?: number;
+  /** The connections that the server takes; each execution environment of a function has one. Default: 500. */
+  readonly maxConnections?: number;
+  /** Default: automatic. */
+  readonly schema?: SchemaApplication;
+}
+
+export interface RdsInstanceProps extends RdsInstanceOptions {
+  readonly network: PrivateNetwork;
+  /** Name of the database. Default: oauth. */
+  readonly databaseName?: string;
+  /** A customer-managed key for storage, backups and the master user’s secret. Default: keys that AWS manages. */
+  readonly encryptionKey?: IKey;
+  readonly deletionProtection: boolean;
+  readonly removalPolicy: RemovalPolicy;
+  /** Whether access tokens are kept in partitions that are emptied whole; once on, it stays on. Default: false. */
+  readonly expiryPartitions?: boolean;
+}
+
+/** How the instances of one engine differ from others. */
+export interface InstanceEngine extends Pick<DatabaseSchemaProps, 'engine' | 'port'> {
+  /** Its name, as people write it. */
+  readonly title: string;
+  readonly instanceEngine: IInstanceEngine;
+  /** Default: m7g.large. */
+  readonly instanceType?: InstanceType;
+  /** What goes to CloudWatch: nothing that holds the values of statements. */
+  readonly logs: readonly string[];
+  parameters(maxConnections: number): Readonly<Record<string, string>>;
+  readonly login: InstanceLogin;
+}
+
+/** How functions log in to an instance, and by which way. */
+export interface InstanceLogin {
+  readonly isIam: boolean;
+  /** What functions must know beside {@link commonFacts}. */
+  readonly facts: readonly string[];
+  /** What it takes beside the instance, made below `scope`: its facts, and the host if functions are not to use the instance’s. */
+  prepare(scope: Construct, made: MadeInstance): FactsOf<string>;
+  connect(scope: Construct, settings: DatabaseServer, connected: ConnectedInstance): StoreConnection;
+}
+
+export interface MadeInstance {
+  readonly instance: DatabaseInstance;
+  readonly instanceResourceId: string;
+  /** That of the instance: whoever may speak to it is let in here. */
+  readonly securityGroup: SecurityGroup;
+  readonly network: PrivateNetwork;
+  readonly engine: InstanceEngine;
+}
+
+export interface ConnectedInstance {
+  readonly facts: RdsInstanceFacts;
+  readonly port: number;
+  readonly watched: Watched;
+  readonly network: Network;
+}
+
+const MASTER = 'oauth_admin';
+const MAX_CONNECTIONS = 500;
+
+const commonFacts = ['host', 'databaseName', 'instanceId'] as const;
+export type RdsInstanceFacts = FactsOf<(typeof commonFacts)[number]> & FactsOf<string>;
+
+/** The names of what a function needs to know of an instance. */
+export const rdsInstanceFacts = ({ login }: Pick<InstanceEngine, 'login'>) => [...commonFacts, ...login.facts];
+
+/**
+ * A database server in Amazon RDS, in two Availability Zones, with its schema: encrypted, backed up for 35 days to any second,
+ * protected against deletion, without a way in but over TLS.
+ *
+ * The master user’s password is made and replaced every week by RDS. Functions log in as one of four users with no more
+ * privileges than they need.
+ */
+export class RdsInstance extends Construct {
+  readonly facts: RdsInstanceFacts;
+  readonly instance: DatabaseInstance;
+
+  constructor(scope: Construct, id: string, props: RdsInstanceProps, engine: InstanceEngine) {
+    super(scope, id);
+    const { network, databaseName = 'oauth', schema = 'automatic' } = props;
+    const { title, port, login } = engine;
+    const servers = network.securityGroup('InstanceGroup', `The instance of ${title}`, this);
+    const schemas = network.securityGroup('SchemaGroup', 'The function that applies the schema', this);
+    schemas.connections.allowTo(servers, Port.tcp(port), title);
+    this.instance = createInstance(this, { ...props, databaseName }, engine, servers);
+    const { secret, instanceResourceId } = this.instance;
+    if (!secret || !instanceResourceId) throw new Error(`${this.node.path}: the instance has no secret or no id`);
+    new DatabaseSchema(this, 'Schema', {
+      engine: engine.engine,
+      network,
+      securityGroup: schemas,
+      host: this.instance.dbInstanceEndpointAddress,
+      port,
+      database: databaseName,
+      user: MASTER,
+      secret,
+      application: schema,
+      ...(props.expiryPartitions !== undefined && { expiryPartitions: props.expiryPartitions }),
+      after: [this.instance, servers],
+    });
+    this.facts = {
+      host: this.instance.dbInstanceEndpointAddress,
+      databaseName,
+      instanceId: this.instance.instanceIdentifier,
+      ...login.prepare(this, {
+        instance: this.instance,
+        instanceResourceId,
+        securityGroup: servers,
+        network,
+        engine,
+      }),
+    };
+  }
+}
+
+function createInstance(
+  scope: Construct,
+  props: RdsInstanceProps & { readonly databaseName: string },
+  { instanceEngine, instanceType, logs, parameters, login }: InstanceEngine,
+  servers: SecurityGroup,
+): DatabaseInstance {
+  const { network, encryptionKey, multiAz = true, deletionProtection } = props;
+  const instance = new DatabaseInstance(scope, 'Instance', {
+    engine: instanceEngine,
+    instanceType: props.instanceType ?? instanceType ?? InstanceType.of(InstanceClass.M7G, InstanceSize.LARGE),
+    multiAz,
+    vpc: network.vpc,
+    vpcSubnets: { subnets: [...network.subnets] },
+    securityGroups: [servers],
+    publiclyAccessible: false,
+    databaseName: props.databaseName,
+    credentials: Credentials.fromUsername(MASTER, { ...(encryptionKey && { encryptionKey }) }),
+    manageMasterUserPassword: true,
+    ...(login.isIam && { iamAuthentication: true }),
+    // Its authority is among those that functions trust, which the package carries; signed for until 2061 or later.
+    caCertificate: CaCertificate.RDS_CA_RSA2048_G1,
+    storageType: StorageType.GP3,
+    allocatedStorage: props.storageGigabytes ?? STORAGE,
+    maxAllocatedStorage: props.maxStorageGigabytes ?? MAX_STORAGE,
+    storageEncrypted: true,
+    ...(encryptionKey && { storageEncryptionKey: encryptionKey }),
+    backupRetention: Duration.days(35),
+    copyTagsToSnapshot: true,
+    deleteAutomatedBackups: false,
+    deletionProtection,
+    removalPolicy: props.removalPolicy,
+    autoMinorVersionUpgrade: true,
+    enablePerformanceInsights: true,
+    ...(encryptionKey && { performanceInsightEncryptionKey: encryptionKey }),
+    cloudwatchLogsExports: [...logs],
+    parameters: { ...parameters(props.maxConnections ?? MAX_CONNECTIONS) },
+  });
+  const because = (rule: string, reason: string) =>
+    Validations.of(instance).acknowledge({ id: `AwsSolutions-${rule}`, reason });
+  because('RDS11', 'Another port hides nothing from whoever is in the network.');
+  if (!multiAz) because('RDS3', 'Whoever deploys it takes the time that a new instance needs for its price.');
+  if (!deletionProtection) {
+    because('RDS10', 'Whoever deploys it wants to be rid of it again, and is warned of what that means.');
+  }
+  return instance;
+}
+
+const STORAGE = 100;
+const MAX_STORAGE = 1000;
+/** gp3: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html */
+const LEAST_STORAGE = 20;
+const MOST_STORAGE = 65_536;
+
+/** What is wrong with what was said of an instance, under the name of the option. */
+export function instanceFaults(option: string, options: RdsInstanceOptions): Fault[] {
+  const { storageGigabytes = STORAGE, maxStorageGigabytes = MAX_STORAGE, maxConnections = MAX_CONNECTIONS } = options;
+  const isWhole = (value: number, least: number, most: number) =>
+    Token.isUnresolved(value) || (Number.isInteger(value) && value >= least && value <= most);
+  return [
+    ...when(
+      !isWhole(storageGigabytes, LEAST_STORAGE, MOST_STORAGE),
+      [option, 'storageGigabytes'],
+      kindOf(storageGigabytes),
+      `a whole number from ${LEAST_STORAGE} to ${MOST_STORAGE}`,
+    ),
+    ...when(
+      !isWhole(maxStorageGigabytes, Math.ceil(storageGigabytes * 1.1), MOST_STORAGE),
+      [option, 'maxStorageGigabytes'],
+      kindOf(maxStorageGigabytes),
+      `a whole number from a tenth more than storageGigabytes, ${Math.ceil(storageGigabytes * 1.1)}, to ${MOST_STORAGE}`,
+    ),
+    ...when(
+      !isWhole(maxConnections, 10, 16_000),
+      [option, 'maxConnections'],
+      kindOf(maxConnections),
+      'a whole number from 10 to 16000',
+    ),
+  ];
+}
+
+/** An instance that the deployment creates, of this engine. */
+export const createdInstance = (
+  settings: DatabaseServer,
+  engine: InstanceEngine,
+  options: RdsInstanceOptions = {},
+): CreatedServer<string> => ({
+  facts: rdsInstanceFacts(engine),
+  create: (scope, id, { network, ...kept }) =>
+    new RdsInstance(
+      scope,
+      id,
+      {
+        ...options,
+        ...kept,
+        network: network(),
+        expiryPartitions: settings.expiryPartitions,
+        ...(settings.database !== undefined && { databaseName: settings.database }),
+      },
+      engine,
+    ).facts,
+  connect: (scope, facts, network) =>
+    instanceConnection(scope, settings, engine, facts as RdsInstanceFacts, network, options),
+});
+
+/** An instance of {@link RdsInstance}, in this stack or in another. */
+export const instanceConnection = (
+  scope: Construct,
+  settings: DatabaseServer,
+  { port, login }: Pick<InstanceEngine, 'port' | 'login'>,
+  facts: RdsInstanceFacts,
+  network: Network,
+  { maxConnections = MAX_CONNECTIONS }: RdsInstanceOptions = {},
+): StoreConnection =>
+  login.connect(scope, settings, {
+    facts,
+    port,
+    network,
+    watched: (limits) => watchedInstance(facts.instanceId, maxConnections)(limits),
+  });
