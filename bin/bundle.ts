@@ -80,10 +80,11 @@ function manifestOf({ inputs, outputs }: Metafile): Manifest {
     });
   const engines = entriesOf('');
   const schemas = entriesOf('-schema');
-  const isEngine = (file: string) => [...engines, ...schemas].some(([, entry]) => entry === file);
+  const users = entriesOf('-users');
+  const isEngine = (file: string) => [...engines, ...schemas, ...users].some(([, entry]) => entry === file);
 
   /**
-   * A file and all that it loads, but for engines and their schemas. What a library would load only outside AWS Lambda, such as the SDK's
+   * A file and all that it loads, but for engines, their schemas and users. What a library would load only outside AWS Lambda, such as the SDK's
    * other sources of credentials, stays away; what the project's own modules load comes along.
    */
   const closureOf = (entry: string, seen = new Set<string>()): Set<string> => {
@@ -105,5 +106,6 @@ function manifestOf({ inputs, outputs }: Metafile): Manifest {
     ),
     engines: Object.fromEntries(engines.map(([engine, entry]) => [engine, filesOf(entry)])),
     schemas: Object.fromEntries(schemas.map(([engine, entry]) => [engine, filesOf(entry)])),
+    users: Object.fromEntries(users.map(([engine, entry]) => [engine, filesOf(entry)])),
   };
 }

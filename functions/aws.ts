@@ -105,21 +105,25 @@ export function cacheToken({ cacheName, serverless, user }: CacheLogin, datetime
   return presigned('elasticache', url, datetime);
 }
 
-/** The password in a secret of AWS Secrets Manager: its text, or the field `password` of its JSON. */
-export async function secretPassword(secretArn: string): Promise<string> {
+/** What a secret of AWS Secrets Manager lets in: its text, or the fields `password` and, if it has one, `username` of its JSON. */
+export async function secretLogin(secretArn: string): Promise<{ user?: string; password: string }> {
   const { SecretString } = await callAws('secretsmanager', 'secretsmanager.GetSecretValue', { SecretId: secretArn });
-  const password = passwordIn(String(SecretString ?? ''));
-  if (password === '')
+  const login = loginIn(String(SecretString ?? ''));
+  if (login.password === '')
     throw new InputError('the secret of the database', 'without a password', 'text, or JSON with one');
-  return password;
+  return login;
 }
 
-function passwordIn(secret: string): string {
+/** Its password alone, of a user who is known. */
+export const secretPassword = async (secretArn: string): Promise<string> => (await secretLogin(secretArn)).password;
+
+function loginIn(secret: string): { user?: string; password: string } {
   try {
-    const { password } = JSON.parse(secret);
-    return typeof password === 'string' ? password : secret;
+    const { username, password } = JSON.parse(secret);
+    if (typeof password !== 'string') return { password: secret };
+    return { ...(typeof username === 'string' && { user: username }), password };
   } catch {
-    return secret;
+    return { password: secret };
   }
 }
 

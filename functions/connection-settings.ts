@@ -7,7 +7,7 @@ import type { CacheLogin, OpenOptions, Server } from './open-stores.ts';
 import type { CassandraSettings } from './stores/cassandra.ts';
 import type { KeyspacesSettings } from './stores/keyspaces.ts';
 import type { PostgresqlSettings } from './stores/postgresql-connection.ts';
-import type { DatabaseSettings } from './stores/sql-settings.ts';
+import type { DatabaseSettings, Login } from './stores/sql-settings.ts';
 import type { ValkeySettings } from './stores/valkey.ts';
 
 // What the configuration says of a connection, as the engine takes it: files read, passwords found or left to be asked for.
@@ -32,7 +32,7 @@ export async function databaseSettings(
   database: Exclude<Database, { embedded: true }>,
   options: OpenOptions,
 ): Promise<DatabaseSettings> {
-  const { engine, url, tls, pool, expiryPartitions, validationQuery } = database;
+  const { engine, url, tls, pool, expiryPartitions, validationQuery, schema } = database;
   const { password, ...place } = { ...database, ...(url !== undefined && partsOf(url)) };
   const { host, port, user } = place;
   return {
@@ -47,6 +47,7 @@ export async function databaseSettings(
     pool,
     ...(expiryPartitions && { expiryPartitions }),
     ...(validationQuery !== undefined && { validationQuery }),
+    ...(schema !== undefined && { schema }),
   };
 }
 
@@ -66,7 +67,7 @@ export async function valkeySettings(
     ...(cache.timeToIdleSeconds !== undefined && { timeToIdleSeconds: cache.timeToIdleSeconds }),
     ...(user !== undefined && { user }),
     ...(password !== undefined && {
-      password: passwordOf(password, options, { cacheName, serverless, user: user ?? '' }),
+      password: textOf(passwordOf(password, options, { cacheName, serverless, user: user ?? '' })),
     }),
   };
 }
@@ -86,7 +87,7 @@ export async function cassandraSettings(
     ...(writeConsistency && { writeConsistency }),
     tls: await certificates(tls, options),
     ...(user !== undefined && { user }),
-    ...(password !== undefined && { password: passwordOf(password, options, undefined) }),
+    ...(password !== undefined && { password: textOf(passwordOf(password, options, undefined)) }),
   };
 }
 
@@ -131,6 +132,12 @@ function passwordOf(password: Password, { password: ask }: OpenOptions, login: S
   return () => asked(reference);
 }
 
+/** Without the user: for servers on which it is always the same. */
+const textOf = (password: ReturnType<typeof passwordOf>) =>
+  typeof password === 'string' ? password : async () => textIn(await password());
+
+const textIn = (asked: string | Partial<Login>): string => (typeof asked === 'string' ? asked : (asked.password ?? ''));
+
 function askedBy(ask: OpenOptions['password']): NonNullable<OpenOptions['password']> {
   if (ask) return ask;
   throw new StoreError(
@@ -149,7 +156,7 @@ async function certificates(tls: Tls, { password: ask }: OpenOptions) {
     ...(trustedCertificates !== undefined && { ca: await pemOf(trustedCertificates) }),
     ...(clientCertificate !== undefined && { cert: await pemOf(clientCertificate) }),
     ...(clientKey !== undefined && {
-      key: typeof clientKey === 'string' ? await pemOf(clientKey) : await askedBy(ask)(clientKey),
+      key: typeof clientKey === 'string' ? await pemOf(clientKey) : textIn(await askedBy(ask)(clientKey)),
     }),
     ...(serverName !== undefined && { servername: serverName }),
   };

@@ -26,7 +26,7 @@ import type {
 import { createCodec } from './domain/records.ts';
 import { type Observe, observedEngine } from './observation.ts';
 import { withSharedLookups } from './shared-lookups.ts';
-import type { DatabaseSettings } from './stores/sql-settings.ts';
+import type { DatabaseSettings, Login } from './stores/sql-settings.ts';
 
 export interface OpenOptions {
   /** The deployment's keys: digests, checks and sealing. Without them there are the stores alone, as for administration. */
@@ -40,8 +40,13 @@ export interface OpenOptions {
   readonly dataDirectory?: string;
   /** The kinds whose connections are opened; all without. A function opens only what it uses. */
   readonly kinds?: readonly StoreKind[];
-  /** Where a password of `{ "secretArn": … }` or `{ "iam": true }` comes from; asked for every new connection. */
-  readonly password?: (reference: { secretArn: string } | ({ iam: true } & (Server | CacheLogin))) => Promise<string>;
+  /**
+   * Where a password of `{ "secretArn": … }` or `{ "iam": true }` comes from; asked for every new connection. To a database the
+   * user goes whom a secret names beside its password.
+   */
+  readonly password?: (
+    reference: { secretArn: string } | ({ iam: true } & (Server | CacheLogin)),
+  ) => Promise<string | Partial<Login>>;
 }
 
 /** A server, and who connects to it. */

@@ -1,8 +1,8 @@
 import type { OpenOptions } from './open-stores.ts';
 
-/** A token of IAM or a secret's password, asked for every new connection, so that a rotated one is noticed. */
+/** A token of IAM, or whom a secret lets in, asked for every new connection, so that a rotated one is noticed. */
 export const passwordFromAws: NonNullable<OpenOptions['password']> = async (reference) => {
-  const { cacheToken, databaseToken, secretPassword } = await import('./aws.ts');
-  if ('secretArn' in reference) return secretPassword(reference.secretArn);
+  const { cacheToken, databaseToken, secretLogin } = await import('./aws.ts');
+  if ('secretArn' in reference) return secretLogin(reference.secretArn);
   return 'cacheName' in reference ? cacheToken(reference) : databaseToken(reference);
 };

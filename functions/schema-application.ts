@@ -64,5 +64,6 @@ export async function applySchemaOf(
   throw new Error(work.remedy(found));
 }
 
-const inWords = (error: unknown): string =>
+/** What an error says, and what caused it. */
+export const inWords = (error: unknown): string =>
   error instanceof Error ? [error.message, ...(error.cause ? [inWords(error.cause)] : [])].join(': ') : String(error);

@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { StoreError } from './domain/errors.ts';
+import { isLoginRefused } from './stores/sql-login.ts';
 
 const PAUSE_MS = 3000;
 
@@ -15,11 +16,6 @@ export async function onceServerAnswers<T>(work: () => Promise<T>, leftMs: () =>
   }
 }
 
-/** How servers refuse a login: SQLSTATE class 28; MySQL and MariaDB, in the words of their driver. */
-const REFUSED = /^(28|ER_ACCESS_DENIED)/;
-
 /** Not there, rather than there and refusing the login. */
 const isAway = (error: unknown): boolean =>
-  error instanceof StoreError &&
-  error.code === 'unavailable' &&
-  !REFUSED.test(String((error.cause as { code?: unknown } | undefined)?.code));
+  error instanceof StoreError && error.code === 'unavailable' && !isLoginRefused(error);

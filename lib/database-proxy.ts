@@ -3,7 +3,8 @@ import { Port } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { DatabaseProxy, DefaultAuthScheme, type ProxyTarget } from 'aws-cdk-lib/aws-rds';
 import type { Construct } from 'constructs';
-import { databaseUserArns, databaseUsers } from './database-server.ts';
+import { databaseUsers } from '../functions/config/database-users.ts';
+import { databaseUserArns } from './database-server.ts';
 import type { PrivateNetwork } from './network.ts';
 
 /** RDS Proxy listens on the engine’s usual port, and nowhere else. */

@@ -4,6 +4,7 @@ import { Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { Grant, type Role } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import type { Configuration } from '../functions/config/configuration.ts';
+import type { DatabaseUser } from '../functions/config/database-users.ts';
 import { iamDatabaseEngines, usualPorts } from '../functions/config/engines.ts';
 import { type Fault, pathText, when } from '../functions/config/faults.ts';
 import { isObject } from '../functions/config/fields.ts';
@@ -74,10 +75,6 @@ export function auroraOrInstance(options: Readonly<Record<string, object | undef
 }
 
 const isCreated = ({ url, host }: DatabaseServer): boolean => url === undefined && host === undefined;
-
-/** The users of sql/<dbms>/oauth-roles.sql. */
-export const databaseUsers = ['oauth_reader', 'oauth_checker', 'oauth_writer', 'oauth_purger'] as const;
-export type DatabaseUser = (typeof databaseUsers)[number];
 
 /** The user whose privileges a function with this use needs. */
 export function userFor({ tokens, artifacts }: ConnectionUse): DatabaseUser {

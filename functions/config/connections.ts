@@ -1,5 +1,12 @@
 import * as v from 'valibot';
-import { cacheEngines, cassandraEngines, databaseEngines, iamDatabaseEngines, partitionedEngines } from './engines.ts';
+import {
+  cacheEngines,
+  cassandraEngines,
+  databaseEngines,
+  iamDatabaseEngines,
+  partitionedEngines,
+  schemaDatabaseEngines,
+} from './engines.ts';
 import { either, flag, list, named, object, oneOf, only, seconds, text, variant, whole } from './fields.ts';
 import { isLocal } from './location.ts';
 
@@ -14,7 +21,7 @@ const password = v.pipe(
       object({ env: text('Name of the environment variable that holds the password.') }),
       object({
         secretArn: text(
-          'ARN of the secret in AWS Secrets Manager: the password itself, or JSON with a field `password`.',
+          'ARN of the secret in AWS Secrets Manager: the password itself, or JSON with a field `password`; to a database the user of its field `username` connects, if it has one.',
           /^arn:aws[a-z-]*:secretsmanager:/,
           'the ARN of a secret in AWS Secrets Manager',
         ),
@@ -227,6 +234,13 @@ const databaseServer = v.pipe(
     host: v.exactOptional(text('Host of an existing server.')),
     port: v.exactOptional(whole(1, 65_535, 'Port of the server. Default: the engine’s usual one.')),
     database: v.exactOptional(text('Name of the database on the server.')),
+    schema: v.exactOptional(
+      text(
+        `Where the tables are, for a user who does not own them; of ${either(schemaDatabaseEngines)}. Default: in the user’s own schema.`,
+        /^[A-Za-z][A-Za-z0-9_]*$/,
+        'letters, digits and _, beginning with a letter',
+      ),
+    ),
     user: v.exactOptional(user),
     password: v.exactOptional(password),
     tls: v.exactOptional(tls),

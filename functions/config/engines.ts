@@ -45,6 +45,9 @@ export const usualPorts: Record<DatabaseEngine, number> = {
   db2: 50_000,
 };
 
+/** The databases in which a user finds only tables of its own, unless told whose. */
+export const schemaDatabaseEngines: readonly DatabaseEngine[] = ['oracle', 'db2'];
+
 /** The databases that accept an IAM token of AWS in place of a password. */
 export const iamDatabaseEngines: readonly DatabaseEngine[] = ['postgresql', 'mysql', 'mariadb'];
 

@@ -72,15 +72,22 @@ export const provisioningFunctions = [
 ] as const;
 export type ProvisioningFunction = (typeof provisioningFunctions)[number];
 
+/** What AWS Secrets Manager calls to change a password. */
+export type RotationFunction = 'rotate-database-password';
+
+export type BundledFunction = FunctionName | ProvisioningFunction | RotationFunction;
+
 /** Every function that is bundled. */
-export const bundledFunctions: readonly (FunctionName | ProvisioningFunction)[] = [
+export const bundledFunctions: readonly BundledFunction[] = [
   ...functionNames,
   ...provisioningFunctions,
+  'rotate-database-password',
 ];
 
-/** Which files of the bundles a function needs for itself, and which an engine adds: its stores, or its schema. */
+/** Which files of the bundles a function needs for itself, and which an engine adds: its stores, its schema, or its users. */
 export interface Manifest {
   readonly functions: Readonly<Record<string, readonly string[]>>;
   readonly engines: Readonly<Record<string, readonly string[]>>;
   readonly schemas: Readonly<Record<string, readonly string[]>>;
+  readonly users: Readonly<Record<string, readonly string[]>>;
 }

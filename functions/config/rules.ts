@@ -5,6 +5,7 @@ import {
   kindOfEngine,
   MOST_SECONDS_BETWEEN_EMPTYINGS,
   partitionedEngines,
+  schemaDatabaseEngines,
   urlSchemes,
 } from './engines.ts';
 import { type Fault, kindOf, when } from './faults.ts';
@@ -210,6 +211,12 @@ function address(path: Path, database: Draft): Fault[] {
         `a ${part} beside a URL`,
         'either url or host, port and database',
       ),
+    ),
+    ...when(
+      database.schema !== undefined && !schemaDatabaseEngines.some((each) => each === engine),
+      [...path, 'schema'],
+      'a schema of this engine’s',
+      `on ${either(schemaDatabaseEngines)} only`,
     ),
     ...when(
       url === undefined && database.host === undefined && database.port !== undefined,

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+// What CloudFormation calls to have the schema of a database applied. All that it goes by is in the event's properties: engine,
+// host, port, database, user, and the ARN of the secret with that user's password.
 import { secretPassword } from '../aws.ts';
 import { isLocal } from '../config/location.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
@@ -10,6 +12,9 @@ const schemas = {
   postgresql: () => import('../stores/postgresql-schema.ts'),
   mysql: () => import('../stores/mysql-schema.ts'),
   mariadb: () => import('../stores/mariadb-schema.ts'),
+  sqlserver: () => import('../stores/sqlserver-schema.ts'),
+  oracle: () => import('../stores/oracle-schema.ts'),
+  db2: () => import('../stores/db2-schema.ts'),
 } as const;
 
 type ApplySchemaEvent = SchemaEvent<{
@@ -48,8 +53,9 @@ export const createApplySchema =
     const work = {
       of: database,
       async apply(withinMs: number) {
-        const { applySchema, options } = await schema(withinMs);
-        return applySchema(server, options);
+        const { options, ...dialect } = await schema(withinMs);
+        if ('createDatabase' in dialect) await dialect.createDatabase(server, withinMs);
+        return dialect.applySchema(server, options);
       },
       async find(withinMs: number) {
         const { findMissingScripts, options } = await schema(withinMs);

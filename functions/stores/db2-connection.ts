@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
 import type { Connection, Driver } from './db2-driver.ts';
 import { authoritiesOf } from './sql-authorities.ts';
+import { connectAs, loginOf } from './sql-login.ts';
 import type { DatabaseSettings, TlsSettings } from './sql-settings.ts';
 
 // How a connection to Db2 is made, and what its failures mean.
@@ -22,10 +23,21 @@ const LOCK_SECONDS = 5;
 export async function connect(settings: DatabaseSettings): Promise<Connection> {
   const driver = await loadDriver();
   try {
-    return await driver.open(await connectionString(settings));
+    const connection = await connectAs(settings, async (known) => driver.open(await connectionString(known)));
+    return await inSchema(connection, settings);
   } catch (cause) {
     throw storeError(cause);
   }
+}
+
+/** Tables and procedures are looked for in the schema that is meant. */
+async function inSchema(connection: Connection, { schema }: DatabaseSettings): Promise<Connection> {
+  if (schema === undefined) return connection;
+  if (!/^[A-Za-z]\w*$/.test(schema))
+    throw new StoreError('unsupported', 'schema: Db2 takes letters, digits and _ here; give it another name');
+  await connection.query(`SET CURRENT SCHEMA ${schema}`);
+  await connection.query(`SET CURRENT PATH SYSTEM PATH, ${schema}`);
+  return connection;
 }
 
 async function loadDriver(): Promise<Driver> {
@@ -52,7 +64,8 @@ export const placeOf = ({ host = 'localhost', port = PORT, database = '' }: Data
 /** By the keywords of IBM's CLI driver. What waits is bounded: connecting, for a lock, for an answer. */
 export async function connectionString(settings: DatabaseSettings): Promise<string> {
   const { host, port, database } = placeOf(settings);
-  const { user, password, tls, pool } = settings;
+  const { tls, pool } = settings;
+  const { user, password } = await loginOf(settings);
   const seconds = (ms: number) => String(Math.max(1, Math.ceil(ms / 1000)));
   const keywords: Record<string, string | undefined> = {
     DATABASE: database,
@@ -61,7 +74,7 @@ export async function connectionString(settings: DatabaseSettings): Promise<stri
     PROTOCOL: 'TCPIP',
     AUTHENTICATION: 'SERVER',
     UID: user,
-    PWD: typeof password === 'function' ? await password() : password,
+    PWD: password,
     AUTOCOMMIT: '0',
     CONNECTTIMEOUT: seconds(pool?.maxWaitMs ?? 10_000),
     RECEIVETIMEOUT: seconds(pool?.statementTimeoutMs ?? 10_000),

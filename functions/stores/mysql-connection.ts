@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import type { Connection, QueryOptions } from 'mysql2';
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
 import { authoritiesOf } from './sql-authorities.ts';
+import { connectAs, loginOf } from './sql-login.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 
 // How a connection to MySQL or MariaDB is made, and what its failures mean.
@@ -34,7 +35,8 @@ export interface Link {
 
 /** How a connection is made, in the driver's words. */
 async function connectionOf(settings: DatabaseSettings) {
-  const { host = 'localhost', port = 3306, database, user, password, tls, pool } = settings;
+  const { host = 'localhost', port = 3306, database, tls, pool } = settings;
+  const { user, password } = await loginOf(settings);
   const { servername = host, ...certificates } = tls || {};
   if (tls && isAddress(servername)) {
     throw new StoreError('invalid', `TLS with ${host} needs \`serverName\`: the name that its certificate carries`);
@@ -47,7 +49,7 @@ async function connectionOf(settings: DatabaseSettings) {
     ...(tls && servername !== host && { stream: () => connect(port, host) }),
     ...(database !== undefined && { database }),
     ...(user !== undefined && { user }),
-    ...(password !== undefined && { password: typeof password === 'function' ? await password() : password }),
+    ...(password !== undefined && { password }),
     ...(tls && {
       ssl: { ...(authorities && { ca: authorities }), ...certificates, rejectUnauthorized: true, verifyIdentity: true },
       // As a token of IAM is sent: within TLS, to a server that has proved who it is.
@@ -63,11 +65,13 @@ async function connectionOf(settings: DatabaseSettings) {
  * Opens a connection; its sessions are at READ COMMITTED, and what a value loses by being stored is an error. A lock is given
  * up before this end gives up the answer: then nothing was done, for certain.
  */
-export async function openLink(
+export const openLink = (
   product: Product,
   settings: DatabaseSettings,
   timeoutMs = settings.pool?.statementTimeoutMs ?? 10_000,
-): Promise<Link> {
+): Promise<Link> => connectAs(settings, (known) => logIn(product, known, timeoutMs));
+
+async function logIn(product: Product, settings: DatabaseSettings, timeoutMs: number): Promise<Link> {
   const { createConnection } = await import('mysql2');
   const connection = createConnection(await connectionOf(settings));
   let broken = false;

@@ -3,6 +3,7 @@ import type { BindParameters, Connection, ExecuteOptions, Result } from 'oracled
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
 import { walletOf } from './oracle-wallet.ts';
 import { authoritiesOf } from './sql-authorities.ts';
+import { connectAs, loginOf } from './sql-login.ts';
 import type { Connections } from './sql-pool.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 
@@ -16,7 +17,8 @@ const BREAK_MS = 1000;
 /** As many as there are statements, so that each is parsed once for a connection. */
 const STATEMENTS = 64;
 // Names are compared by their bytes, whatever the instance prefers: case and trailing spaces count.
-const SESSION = 'ALTER SESSION SET NLS_COMP = BINARY';
+const session = ({ schema }: DatabaseSettings) =>
+  `ALTER SESSION SET NLS_COMP = BINARY${schema === undefined ? '' : ` CURRENT_SCHEMA = ${plain('schema', schema)}`}`;
 
 /** Where the server is: host, port and the name of the service. */
 export const placeOf = ({ host = 'localhost', port = PORT, database = '' }: DatabaseSettings) => ({
@@ -30,7 +32,8 @@ export const placeOf = ({ host = 'localhost', port = PORT, database = '' }: Data
  * @throws {StoreError} unsupported: a name of the server for TLS that is not its host
  */
 export async function connectionOf(settings: DatabaseSettings) {
-  const { user, password, tls } = settings;
+  const { tls } = settings;
+  const { user, password } = await loginOf(settings);
   const { host, port, database } = placeOf(settings);
   if (tls && tls.servername !== undefined && tls.servername !== host) {
     throw new StoreError('unsupported', "Oracle's driver compares the certificate with the host, with no other name");
@@ -44,7 +47,7 @@ export async function connectionOf(settings: DatabaseSettings) {
   return {
     connectString: `(DESCRIPTION=${address}${service}${security})`,
     ...(user !== undefined && { user }),
-    ...(password !== undefined && { password: typeof password === 'function' ? await password() : password }),
+    ...(password !== undefined && { password }),
     ...(walletContent !== undefined && { walletContent }),
     stmtCacheSize: STATEMENTS,
     connectTimeout: Math.ceil((settings.pool?.maxWaitMs ?? MAX_WAIT_MS) / 1000) + 1, // seconds; by then it was given up
@@ -63,11 +66,11 @@ export async function connect(
   settings: DatabaseSettings,
   withinMs: number | undefined = settings.pool?.statementTimeoutMs,
 ): Promise<Connection> {
-  const { default: driver } = await import('oracledb');
   const { maxWaitMs = MAX_WAIT_MS } = settings.pool ?? {};
-  const opening = driver.getConnection(await connectionOf(settings)).then(async (connection) => {
+  const statement = session(settings);
+  const opening = connectAs(settings, logIn).then(async (connection) => {
     connection.callTimeout = withinMs ?? STATEMENT_MS;
-    await connection.execute(SESSION);
+    await connection.execute(statement);
     return connection;
   });
   let timer: NodeJS.Timeout | undefined;
@@ -83,6 +86,11 @@ export async function connect(
   } finally {
     clearTimeout(timer);
   }
+}
+
+async function logIn(settings: DatabaseSettings): Promise<Connection> {
+  const { default: driver } = await import('oracledb');
+  return driver.getConnection(await connectionOf(settings));
 }
 
 /** The driver's own way to end a connection that hangs. */

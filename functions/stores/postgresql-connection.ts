@@ -1,6 +1,7 @@
 import type { PeerCertificate } from 'node:tls';
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
 import { authoritiesOf } from './sql-authorities.ts';
+import { loginOf } from './sql-login.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 
 // How a connection to PostgreSQL is made, and what its failures mean.
@@ -14,7 +15,7 @@ export interface PostgresqlSettings extends DatabaseSettings {
 
 /** How a connection is made, in the driver's words. */
 export async function connectionOf(settings: PostgresqlSettings) {
-  const { connectionString, host, port, database, user, password, tls, pool } = settings;
+  const { connectionString, host, port, database, tls, pool } = settings;
   const authorities = tls && tls.ca === undefined ? await authoritiesOf(host) : undefined;
   // The driver puts the host in the place of `servername`, so the name is compared here; by a module that is there by
   // then, and that a function without TLS need not load.
@@ -24,7 +25,8 @@ export async function connectionOf(settings: PostgresqlSettings) {
       process.getBuiltinModule('node:tls').checkServerIdentity(servername, certificate),
   };
   return {
-    ...{ connectionString, host, port, database, user, password },
+    ...{ connectionString, host, port, database },
+    ...(await loginOf(settings)),
     ...(tls && {
       ssl: {
         ...(authorities !== undefined && { ca: authorities }),

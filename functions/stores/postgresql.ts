@@ -5,6 +5,7 @@ import { execute, type Prepared } from './postgresql-prepared.ts';
 import * as statements from './postgresql-statements.ts';
 import { createSqlEngine } from './sql.ts';
 import type { Row, Run } from './sql-dialect.ts';
+import { connectAs } from './sql-login.ts';
 import { createPool } from './sql-pool.ts';
 
 // PostgreSQL 13 or newer, Aurora PostgreSQL, and PGlite, the embedded one. Default isolation (READ COMMITTED); a
@@ -41,18 +42,18 @@ const INT8 = 20;
 
 async function server(settings: PostgresqlSettings): Promise<Driver> {
   const { default: pg } = await import('pg');
-  const connection = await connectionOf(settings);
   const query_timeout = settings.pool?.statementTimeoutMs ?? 10_000;
   const broken = new WeakSet<object>();
   const pool = createPool(
     {
-      async open() {
-        const client = new pg.Client({ ...connection, query_timeout, keepAlive: true });
-        // The query under way fails with the same.
-        client.on('error', () => broken.add(client)).on('end', () => broken.add(client));
-        await client.connect();
-        return client;
-      },
+      open: () =>
+        connectAs(settings, async (known) => {
+          const client = new pg.Client({ ...(await connectionOf(known)), query_timeout, keepAlive: true });
+          // The query under way fails with the same.
+          client.on('error', () => broken.add(client)).on('end', () => broken.add(client));
+          await client.connect();
+          return client;
+        }),
       isBroken: (client) => broken.has(client),
       // An empty query is answered without being planned.
       validate: (client) => client.query(settings.validationQuery ?? ''),

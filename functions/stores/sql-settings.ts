@@ -1,11 +1,10 @@
 /** How a database server is reached. Each engine says which of these it takes, and what it adds. */
-export interface DatabaseSettings {
+export interface DatabaseSettings extends LoginSettings {
   readonly host?: string;
   readonly port?: number;
   readonly database?: string;
-  readonly user?: string;
-  /** A function is asked for every new connection: an IAM token lives 15 minutes. */
-  readonly password?: string | (() => string | Promise<string>);
+  /** Where tables and procedures are, for a user who does not own them (Oracle, Db2). Default: in the user's own. */
+  readonly schema?: string;
   /**
    * TLS, verified against `ca` (PEM) and `servername`, or else the host; `false` only on a loopback. Without `ca`: the
    * authorities of Amazon RDS for a server of theirs, and the common ones for others.
@@ -19,6 +18,22 @@ export interface DatabaseSettings {
   readonly expiryPartitions?: boolean;
   /** Query that tells a working connection from a broken one. Default: the engine's cheapest way. */
   readonly validationQuery?: string;
+}
+
+/** Who connects. */
+export interface LoginSettings {
+  readonly user?: string;
+  /**
+   * A function is asked for every new connection: an IAM token lives 15 minutes, and a secret changes. With a name beside it,
+   * whoever it belongs to connects.
+   */
+  readonly password?: string | (() => Promise<string | Partial<Login>> | string | Partial<Login>);
+}
+
+/** A user, and the password that is theirs. */
+export interface Login {
+  readonly user: string;
+  readonly password: string;
 }
 
 export interface TlsSettings {

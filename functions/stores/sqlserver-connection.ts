@@ -1,6 +1,7 @@
 import type { Connection, ConnectionConfiguration } from 'tedious';
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
 import { authoritiesOf } from './sql-authorities.ts';
+import { connectAs, loginOf } from './sql-login.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 
 // How a connection to SQL Server is made, and what its failures mean.
@@ -11,14 +12,15 @@ const CANCEL_MS = 1000;
 
 /** How a connection is made, in the driver's words. */
 export async function connectionOf(settings: DatabaseSettings): Promise<ConnectionConfiguration> {
-  const { host = LOOPBACK, port = 1433, database, user, password, tls = {}, pool } = settings;
+  const { host = LOOPBACK, port = 1433, database, tls = {}, pool } = settings;
   const { servername, ...certificates } = tls || {};
+  const { user, password } = await loginOf(settings);
   const ca = certificates.ca ?? (await authoritiesOf(host));
   return {
     server: host,
     authentication: {
       type: 'default',
-      options: { userName: user, password: typeof password === 'function' ? await password() : password },
+      options: { userName: user, password },
     },
     options: {
       port,
@@ -49,9 +51,12 @@ export async function loadDriver(): Promise<Driver> {
 type Driver = typeof import('tedious');
 
 /** A new connection, logged in. Its failure has the server's number, where the server gave one. */
-export async function connect(settings: DatabaseSettings): Promise<Connection> {
+export const connect = (settings: DatabaseSettings): Promise<Connection> =>
+  connectAs(settings, async (known) => logIn(await connectionOf(known)));
+
+async function logIn(configuration: ConnectionConfiguration): Promise<Connection> {
   const { Connection } = await loadDriver();
-  const connection = new Connection(await connectionOf(settings));
+  const connection = new Connection(configuration);
   connection.on('error', () => {}); // the statement under way fails with the same
   let number: number | undefined;
   const remember = (message: { number: number }) => {

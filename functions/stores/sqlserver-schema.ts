@@ -52,6 +52,31 @@ export const { applySchema, findMissingScripts } = createSchema({
   failure: storeError,
 });
 
+/**
+ * Makes the database where there is none: an instance of Amazon RDS comes without. With row versions, so that a look-up waits for
+ * no rotation.
+ *
+ * @throws {StoreError}
+ */
+export async function createDatabase(settings: DatabaseSettings, withinMs: number): Promise<void> {
+  const { database = '' } = settings;
+  if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(database))
+    throw new StoreError('unsupported', 'database: to be made it needs a name of letters, digits and _');
+  try {
+    const connection = await connect({ ...settings, database: 'master', pool: { statementTimeoutMs: withinMs } });
+    try {
+      const [row] = await rowsOf(connection, `SELECT DB_ID(N'${database}') AS id;`);
+      if (row?.id !== null) return;
+      await rowsOf(connection, `CREATE DATABASE ${database};`);
+      await rowsOf(connection, `ALTER DATABASE ${database} SET READ_COMMITTED_SNAPSHOT ON;`);
+    } finally {
+      connection.close();
+    }
+  } catch (cause) {
+    throw storeError(cause);
+  }
+}
+
 async function open(settings: DatabaseSettings, withinMs: number) {
   const connection = await connect({ ...settings, pool: { ...settings.pool, statementTimeoutMs: withinMs } });
   const batch = async (text: string) => rowsOf(connection, text);
