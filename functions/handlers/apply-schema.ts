@@ -1,24 +1,32 @@
 import { readFile } from 'node:fs/promises';
-// What CloudFormation calls to have the schema of a database applied. All that it goes by is in the event's properties: engine,
-// host, port, database, user, and the ARN of the secret with that user's password.
 import { secretPassword } from '../aws.ts';
+import type { DatabaseEngine } from '../config/engines.ts';
 import { isLocal } from '../config/location.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import type { Invocation } from '../runtime.ts';
 import { applySchemaOf, type SchemaAnswer, type SchemaEvent } from '../schema-application.ts';
+import type { createSchema } from '../stores/sql-schema.ts';
+import type { DatabaseSettings } from '../stores/sql-settings.ts';
+
+// It reads no environment: what to do stands in the event's properties, with the ARN of the secret of `user`.
+
+interface SchemaModule extends ReturnType<typeof createSchema<DatabaseSettings>> {
+  /** Of engines whose servers come without one. */
+  createDatabase?(settings: DatabaseSettings, withinMs: number): Promise<void>;
+}
 
 /** Each in files of its own, of which a function has those of its engine alone. */
-const schemas = {
+const schemas: Readonly<Record<DatabaseEngine, () => Promise<SchemaModule>>> = {
   postgresql: () => import('../stores/postgresql-schema.ts'),
   mysql: () => import('../stores/mysql-schema.ts'),
   mariadb: () => import('../stores/mariadb-schema.ts'),
   sqlserver: () => import('../stores/sqlserver-schema.ts'),
   oracle: () => import('../stores/oracle-schema.ts'),
   db2: () => import('../stores/db2-schema.ts'),
-} as const;
+};
 
 type ApplySchemaEvent = SchemaEvent<{
-  readonly engine: keyof typeof schemas;
+  readonly engine: DatabaseEngine;
   readonly host: string;
   readonly port: string;
   readonly database: string;
@@ -46,16 +54,17 @@ export const createApplySchema =
     const { engine, host, port, database, user, secretArn, expiryPartitions } = event.ResourceProperties;
     const tls = isLocal({ host }) ? false : {};
     const server = { host, port: Number(port), database, user, password: () => password(secretArn), tls } as const;
-    const schema = async (withinMs: number) => ({
-      ...(await schemas[engine]()),
-      options: { scripts: await readScripts(), partitions: expiryPartitions !== undefined, roles: true, withinMs },
-    });
+    const schema = async (withinMs: number) => {
+      const dialect = await schemas[engine]();
+      await dialect.createDatabase?.(server, withinMs);
+      const scripts = await readScripts();
+      return { ...dialect, options: { scripts, partitions: expiryPartitions !== undefined, roles: true, withinMs } };
+    };
     const work = {
       of: database,
       async apply(withinMs: number) {
-        const { options, ...dialect } = await schema(withinMs);
-        if ('createDatabase' in dialect) await dialect.createDatabase(server, withinMs);
-        return dialect.applySchema(server, options);
+        const { applySchema, options } = await schema(withinMs);
+        return applySchema(server, options);
       },
       async find(withinMs: number) {
         const { findMissingScripts, options } = await schema(withinMs);

@@ -1,4 +1,5 @@
 import type { Connection } from 'tedious';
+import { StoreError } from '../domain/errors.ts';
 import type { Row } from './sql-dialect.ts';
 import { allOrNothing, createSchema, type SchemaDialect } from './sql-schema.ts';
 import type { DatabaseSettings } from './sql-settings.ts';

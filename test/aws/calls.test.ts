@@ -97,9 +97,9 @@ describe('a secret', () => {
     expect(questions[0]?.body).toEqual({ SecretId: 'arn:aws:secretsmanager:x' });
   });
 
-  it('is the password where its ARN stands, and a signed token where IAM does', async () => {
-    answers(200, { SecretString: 'p' });
-    expect(await passwordFromAws({ secretArn: 'arn:aws:secretsmanager:x' })).toBe('p');
+  it('is whom it lets in where its ARN stands, and a signed token where IAM does', async () => {
+    answers(200, { SecretString: '{"username":"u","password":"p"}' });
+    expect(await passwordFromAws({ secretArn: 'arn:aws:secretsmanager:x' })).toEqual({ user: 'u', password: 'p' });
     const token = await passwordFromAws({ iam: true, host: 'db.example', port: 5432, user: 'oauth_reader' });
     expect(token).toMatch(/^db\.example:5432\/\?Action=connect&DBUser=oauth_reader&.*X-Amz-Signature=/);
     expect(questions).toHaveLength(1);
