@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import type { Clock } from '../domain/clock.ts';
+import { type Clock, stopwatch } from '../domain/clock.ts';
 import { StoreError } from '../domain/errors.ts';
 import type {
   AccessState,
@@ -30,7 +30,10 @@ import { accessOf, artifactOf, codeOf, defined, entryOf, grantOf, refreshOf } fr
 // dialect decides everything; nothing is decided here.
 
 const REVOKE_BATCH = 1000;
-const PURGE_BATCH = 1000;
+/** Over within a millisecond or two of a server's time: whoever comes meanwhile waits for no longer behind it. */
+const PURGE_BATCH = 100;
+/** So many times as long as a batch took is the pause before the next: of a purge's time four fifths are the others'. */
+const PURGE_PAUSE = 4;
 /** So many records that are due are counted of each table, and no more. */
 const BACKLOG_MOST = 10_000;
 const WRITERS_MS = 5000;
@@ -44,7 +47,7 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
     own ? run(name, text.own, values) : run(`${name}Foreign`, text.foreign, values);
   const firstBy = async (own: boolean, name: string, text: ByOrigin, values: Record<string, unknown>) =>
     (await runBy(own, name, text, values)).rows[0];
-  /** Removes what is due, kind after kind, in batches, and counts what is left then. */
+  /** Removes what is due, kind after kind, in batches with pauses between them, and counts what is left then. */
   const purge = (kinds: Record<string, [statement: string, text: string][]>, store: keyof Statements['backlog']) => {
     const backlogOf = async (now: number): Promise<Backlog> => {
       const { rows } = await run(`backlog_${store}`, sql.backlog[store], { now, most: BACKLOG_MOST });
@@ -60,10 +63,13 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
       let left = limit;
       for (const [kind, tables] of Object.entries(kinds)) {
         for (const [name, text] of tables) {
-          for (let batch = PURGE_BATCH, gone = batch; gone === batch; ) {
+          for (let batch = PURGE_BATCH, gone = batch, tookMs = 0; gone === batch; ) {
+            if (tookMs > 0 && left > 0) await setTimeout(Math.min(tookMs * PURGE_PAUSE, deadlineMs - clock()));
             if (left <= 0 || clock() >= deadlineMs) return { removed, more: true, backlog: await backlogOf(now) };
             batch = Math.min(PURGE_BATCH, left);
+            const fromMs = stopwatch();
             gone = (await run(name, text, { now, limit: batch })).changed;
+            tookMs = stopwatch() - fromMs;
             removed[kind] = (removed[kind] ?? 0) + gone;
             left -= gone;
           }

@@ -120,7 +120,7 @@ async function decisionsOn(serverUrl: string): Promise<void> {
       capabilities: {
         concurrent: true,
         purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
-        purgeBatch: 1000,
+        purgeBatch: 100,
         // A purge: one block for each of its tables; a revocation by selector: its mark, and a block for each thousand grants.
         roundTrips: { 'accessTokens.purgeExpired': 5, 'accessTokens.revokeBy': 2 },
       },

@@ -35,7 +35,7 @@ conform(
     capabilities: {
       concurrent: false,
       purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
-      purgeBatch: 1000,
+      purgeBatch: 100,
       roundTrips: { 'accessTokens.purgeExpired': 5, 'accessTokens.revokeBy': 2 },
     },
     outage: {

@@ -97,7 +97,7 @@ conform(
     capabilities: {
       concurrent: true,
       purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
-      purgeBatch: 1000,
+      purgeBatch: 100,
       roundTrips: { 'accessTokens.purgeExpired': 5, 'accessTokens.revokeBy': 2 },
     },
     outage: {

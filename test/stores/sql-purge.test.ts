@@ -1,0 +1,45 @@
+import { setTimeout } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { statements } from '../../functions/stores/mysql-statements.ts';
+import { createSqlEngine } from '../../functions/stores/sql.ts';
+import type { Run } from '../../functions/stores/sql-dialect.ts';
+
+/** A server in which so many access tokens are due, and every batch of the purge takes its time. */
+function purgeOf(due: number, batchMs: number) {
+  const batches: { readonly from: number; readonly to: number; readonly changed: number }[] = [];
+  let left = due;
+  const run: Run = async (name, _text, { limit }) => {
+    if (name !== 'purgeAccessTokens') return { rows: [], changed: 0 };
+    const from = performance.now();
+    await setTimeout(batchMs);
+    const changed = Math.min(left, Number(limit));
+    left -= changed;
+    batches.push({ from, to: performance.now(), changed });
+    return { rows: [], changed };
+  };
+  const { accessTokens } = createSqlEngine(statements, run, Date.now, async () => {});
+  return { batches, purge: accessTokens.purgeExpired };
+}
+
+const sum = (values: readonly number[]) => values.reduce((all, value) => all + value, 0);
+const lengthOf = ({ from, to }: { from: number; to: number }) => to - from;
+
+it('of the time of a purge most is left to the others: it pauses for longer than each batch took', async () => {
+  const { batches, purge } = purgeOf(450, 20);
+  expect(await purge({ now: 0, limit: 1000 })).toMatchObject({ removed: { accessTokens: 450 }, more: false });
+  expect(batches.map(({ changed }) => changed)).toEqual([100, 100, 100, 100, 50]);
+  const pauses = batches.slice(1).map(({ from }, i) => from - (batches[i]?.to ?? 0));
+  expect(sum(pauses)).toBeGreaterThan(3 * sum(batches.slice(0, -1).map(lengthOf)));
+});
+
+it('a purge does not pause beyond its deadline, nor when nothing is left to it', async () => {
+  const late = purgeOf(450, 100);
+  const from = performance.now();
+  expect(await late.purge({ now: 0, limit: 1000, deadlineMs: Date.now() + 110 })).toMatchObject({ more: true });
+  expect(performance.now() - from).toBeLessThan(3 * sum(late.batches.map(lengthOf)));
+
+  const limited = purgeOf(450, 100);
+  const start = performance.now();
+  expect(await limited.purge({ now: 0, limit: 100 })).toMatchObject({ removed: { accessTokens: 100 }, more: true });
+  expect(performance.now() - start).toBeLessThan(3 * sum(limited.batches.map(lengthOf)));
+});
