@@ -23,6 +23,7 @@ export const alarms = {
   'dead-letters': 'Something was given up and lies in a dead-letter queue.',
   'database-connections': 'Connections of a database run short.',
   'database-storage': 'The storage of a database runs short.',
+  'password-rotation': 'The password of a user of a database cannot be replaced.',
   'cache-evictions': 'A cache removed keys that had not ended: live tokens, or revocations.',
   'cache-memory': 'The memory of a cache runs short.',
   'cache-throttled': 'ElastiCache Serverless puts off commands of a cache.',

@@ -23,7 +23,7 @@ export type DatabaseServer = Exclude<Configuration['databases'][string], { embed
 
 /** A server that the deployment creates. */
 export interface CreatedServer<Fact extends string = string>
-  extends Pick<EngineDeployment<Fact>, 'facts' | 'create' | 'connect'> {
+  extends Pick<EngineDeployment<Fact>, 'facts' | 'service' | 'create' | 'connect'> {
   /** What is wrong with what was said of it. */
   readonly faults?: readonly Fault[];
 }
@@ -33,7 +33,7 @@ export interface ServerEngine<Options, Fact extends string = string> {
   /** Its name, as people write it. */
   readonly title: string;
   /** A server that the deployment creates. Absent: it creates none. */
-  created?(settings: DatabaseServer, options: Options): CreatedServer<Fact>;
+  created?(settings: DatabaseServer, options: Options, path: readonly unknown[]): CreatedServer<Fact>;
   /** What functions need beside their bundle, and what is missing for it. Absent: nothing. */
   client?(options: Options): { readonly faults: readonly Fault[] } & Pick<StoreConnection, 'equip'>;
 }
@@ -47,7 +47,7 @@ export const databaseServer =
     const { settings } = used;
     const { title, created } = engine;
     const { faults: missing = [], ...client } = engine.client?.(deployment) ?? {};
-    const server = isCreated(settings) ? created?.(settings, deployment) : undefined;
+    const server = isCreated(settings) ? created?.(settings, deployment, [used.section, used.name]) : undefined;
     const { faults: refused = [], ...create } = server ?? {};
     const isInNetwork = server !== undefined || settings.securityGroup !== undefined;
     return {
@@ -124,6 +124,19 @@ export const watchedInstance =
       condition: { atMost: freeStorageGigabytes * 2 ** 30, periods: [5, 5] },
     },
   ];
+
+/** The function that replaces the passwords of a database: for as long as it fails, the former ones hold. */
+export const watchedRotation = (FunctionName: string): Watch => ({
+  alarm: 'password-rotation',
+  metric: new Metric({
+    namespace: 'AWS/Lambda',
+    metricName: 'Errors',
+    dimensionsMap: { FunctionName },
+    statistic: 'Sum',
+    period: Duration.hours(1),
+  }),
+  condition: { atLeast: 1 },
+});
 
 const rdsMetric = (metricName: string, dimensionsMap: Record<string, string>, statistic: string) =>
   new Metric({ namespace: 'AWS/RDS', metricName, dimensionsMap, statistic, period: Duration.minutes(1) });

@@ -5,11 +5,12 @@ import type { DatabaseServer } from './database-server.ts';
 import { type Db2Options, db2 } from './db2.ts';
 import { type DynamodbOptions, dynamodb } from './dynamodb.ts';
 import type { Engineer } from './engine-deployment.ts';
-import { oracle, sqlserver } from './imported-servers.ts';
+import { oracle } from './imported-servers.ts';
 import { type KeyspacesOptions, keyspaces } from './keyspaces.ts';
 import { type MariadbOptions, mariadb } from './mariadb.ts';
 import { type MysqlOptions, mysql } from './mysql.ts';
 import { type PostgresqlOptions, postgresql } from './postgresql.ts';
+import { type SqlserverOptions, sqlserver } from './sqlserver.ts';
 import { type ValkeyOptions, valkey } from './valkey.ts';
 
 // The engines that can be deployed, each in a file of its own.
@@ -20,6 +21,7 @@ export interface EngineOptions
     PostgresqlOptions,
     MysqlOptions,
     MariadbOptions,
+    SqlserverOptions,
     Db2Options,
     ValkeyOptions,
     CassandraOptions,

@@ -2,5 +2,4 @@ import { databaseServer } from './database-server.ts';
 
 // The database engines of which a deployment reaches servers that are there, and creates none.
 
-export const sqlserver = databaseServer({ title: 'SQL Server' });
 export const oracle = databaseServer({ title: 'Oracle' });

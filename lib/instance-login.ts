@@ -1,13 +1,16 @@
+import { Duration } from 'aws-cdk-lib';
 import { Port } from 'aws-cdk-lib/aws-ec2';
+import { Grant } from 'aws-cdk-lib/aws-iam';
 import { ProxyTarget } from 'aws-cdk-lib/aws-rds';
 import { databaseProxy, proxyFacts } from './database-proxy.ts';
-import { watchedProxy } from './database-server.ts';
+import { onePerFunction, userFor, watchedProxy, watchedRotation } from './database-server.ts';
 import { iamConnection } from './iam-connection.ts';
 import type { InstanceLogin } from './rds-instance.ts';
+import { secretFact, UserSecrets, userSecretFacts } from './user-secrets.ts';
 
-// How functions log in to an instance of Amazon RDS by IAM.
+// How functions log in to an instance of Amazon RDS.
 
-/** With a token, straight to the instance. */
+/** By IAM, straight to the instance. */
 export const iamLogin: InstanceLogin = {
   isIam: true,
   facts: ['instanceResourceId'],
@@ -19,7 +22,7 @@ export const iamLogin: InstanceLogin = {
     iamConnection(scope, settings, { facts, resourceId: facts.instanceResourceId ?? '', watched }, network),
 };
 
-/** With a token, by way of RDS Proxy, which lends connections to the instance. */
+/** By IAM, by way of RDS Proxy, which lends connections to the instance. */
 export const proxyLogin: InstanceLogin = {
   isIam: true,
   facts: proxyFacts,
@@ -44,3 +47,59 @@ export const proxyLogin: InstanceLogin = {
     );
   },
 };
+
+export interface PasswordOptions {
+  /** Days after which the password of each user is replaced. Default: 30. */
+  readonly passwordDays?: number;
+}
+
+export const PASSWORD_DAYS = 30;
+
+/**
+ * With a password that AWS Secrets Manager has replaced again and again; for a user who does not own the tables, of whoever does
+ * where the engine must be told.
+ */
+export const passwordLogin = (
+  { passwordDays = PASSWORD_DAYS }: PasswordOptions,
+  { schema }: { readonly schema?: string } = {},
+): InstanceLogin => ({
+  isIam: false,
+  service: 'secretsmanager',
+  facts: userSecretFacts,
+  prepare(scope, { engine: { engine, title, port, equip }, securityGroup, network, schema: after, ...made }) {
+    network.clients.connections.allowTo(securityGroup, Port.tcp(port), title);
+    return new UserSecrets(scope, 'Users', {
+      ...made,
+      ...(equip && { equip }),
+      engine,
+      title,
+      port,
+      network,
+      securityGroup,
+      rotateAfter: Duration.days(passwordDays),
+      after,
+    }).facts;
+  },
+  connect: (_, settings, { facts, port, network, watched }) => ({
+    facts,
+    network,
+    watched: (limits) => [...watched(limits), watchedRotation(facts.rotationFunction ?? '')],
+    settingsFor: (use) => ({
+      host: facts.host,
+      port,
+      database: facts.databaseName,
+      ...(schema !== undefined && { schema }),
+      user: userFor(use),
+      password: { secretArn: facts[secretFact(userFor(use))] },
+      tls: true,
+      pool: onePerFunction(settings),
+    }),
+    grant(grantee, use) {
+      Grant.addToPrincipal({
+        grantee,
+        actions: ['secretsmanager:GetSecretValue'],
+        resourceArns: [facts[secretFact(userFor(use))] ?? ''],
+      });
+    },
+  }),
+});

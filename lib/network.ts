@@ -20,9 +20,11 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct, type IConstruct } from 'constructs';
 import type { Network } from './connection.ts';
 
-/** A service of AWS that stores are kept in, and that is reached from a network by an endpoint. */
-export type NetworkService = 'dynamodb' | 'keyspaces';
+/** A service of AWS that functions use, and that is reached from a network by an endpoint. */
+export type NetworkService = 'dynamodb' | 'keyspaces' | 'secretsmanager';
 
+/** The construct of the endpoint of AWS Secrets Manager. */
+const SECRETS = 'SecretsManager';
 /** The port of Amazon Keyspaces. */
 const KEYSPACES_PORT = 9142;
 
@@ -89,6 +91,7 @@ export class PrivateNetwork extends Construct {
       this.clients.connections.allowTo(this.endpoints, Port.HTTPS, 'Endpoints of AWS services');
       this.addEndpoint('Kms', InterfaceVpcEndpointAwsService.KMS, ['kms:Decrypt'], this.subnets);
       if (props.services?.includes('dynamodb')) this.addDynamodb(this.vpc, props.dynamodbPrefixList);
+      if (props.services?.includes('secretsmanager')) this.addSecrets(this.subnets);
       if (props.services?.includes('keyspaces')) {
         this.clients.connections.allowTo(this.endpoints, Port.tcp(KEYSPACES_PORT), 'The endpoint of Amazon Keyspaces');
         const actions = ['cassandra:Select', 'cassandra:Modify'];
@@ -114,8 +117,7 @@ export class PrivateNetwork extends Construct {
   }
 
   /**
-   * A way for `group` to AWS Secrets Manager. It is gone only while a deployment is made, so an endpoint in one Availability
-   * Zone will do.
+   * A way for `group` to AWS Secrets Manager. Where only deployments go it, an endpoint in one Availability Zone will do.
    */
   allowSecrets(group: SecurityGroup): IConstruct[] {
     if (!this.endpoints) {
@@ -123,16 +125,17 @@ export class PrivateNetwork extends Construct {
       return [group];
     }
     group.connections.allowTo(this.endpoints, Port.HTTPS, 'The endpoint of AWS Secrets Manager');
-    const id = 'SecretsManager';
-    const endpoint =
-      this.node.tryFindChild(id) ??
-      this.addEndpoint(
-        id,
-        InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
-        ['secretsmanager:GetSecretValue'],
-        this.subnets.slice(0, 1),
-      );
+    const endpoint = this.node.tryFindChild(SECRETS) ?? this.addSecrets(this.subnets.slice(0, 1));
     return [group, this.endpoints, endpoint];
+  }
+
+  private addSecrets(subnets: readonly ISubnet[]): InterfaceVpcEndpoint {
+    const actions = ['GetSecretValue', 'DescribeSecret', 'PutSecretValue', 'UpdateSecretVersionStage'];
+    const permitted = actions.map((action) => `secretsmanager:${action}`);
+    const endpoint = this.addEndpoint(SECRETS, InterfaceVpcEndpointAwsService.SECRETS_MANAGER, permitted, subnets);
+    // It concerns no secret, so that no account is that of what is asked for.
+    endpoint.addToPolicy(this.ofThisAccount(['secretsmanager:GetRandomPassword'], ['aws:PrincipalAccount']));
+    return endpoint;
   }
 
   private createVpc({ availabilityZones, cidr = '10.0.0.0/20', removalPolicy }: PrivateNetworkProps): IVpc {
@@ -185,13 +188,16 @@ export class PrivateNetwork extends Construct {
     this.clients.addEgressRule(peer, Port.HTTPS, 'The gateway endpoint of DynamoDB');
   }
 
-  private ofThisAccount(actions: readonly string[]): PolicyStatement {
+  private ofThisAccount(
+    actions: readonly string[],
+    conditions = ['aws:PrincipalAccount', 'aws:ResourceAccount'],
+  ): PolicyStatement {
     const { account } = Stack.of(this);
     return new PolicyStatement({
       principals: [new AnyPrincipal()],
       actions: [...actions],
       resources: ['*'],
-      conditions: { StringEquals: { 'aws:PrincipalAccount': account, 'aws:ResourceAccount': account } },
+      conditions: { StringEquals: Object.fromEntries(conditions.map((condition) => [condition, account])) },
     });
   }
 }

@@ -1,6 +1,6 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, type FunctionOptions, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { type FunctionOptions, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Provider } from 'aws-cdk-lib/custom-resources';
 import { Construct } from 'constructs';
@@ -8,6 +8,7 @@ import type { Engine } from '../functions/config/engines.ts';
 import type { ProvisioningFunction } from '../functions/config/functions.ts';
 import type { Network } from './connection.ts';
 import { functionCode, handlerOf } from './function-code.ts';
+import { architectureOf } from './store-function.ts';
 import { acknowledgeWildcard } from './wildcards.ts';
 
 export interface ProvisionerProps extends Pick<FunctionOptions, 'description' | 'environment' | 'timeout'> {
@@ -41,7 +42,7 @@ export class Provisioner extends Construct {
     };
     this.handler = new LambdaFunction(this, 'Handler', {
       runtime: Runtime.NODEJS_24_X,
-      architecture: Architecture.ARM_64,
+      architecture: architectureOf(engines),
       memorySize: 256,
       timeout: Duration.minutes(1),
       handler: handlerOf(handlerName),

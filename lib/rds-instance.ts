@@ -1,14 +1,32 @@
-import { Duration, type RemovalPolicy, Token, Validations } from 'aws-cdk-lib';
-import { InstanceClass, InstanceSize, InstanceType, Port, type SecurityGroup } from 'aws-cdk-lib/aws-ec2';
+import { Duration, type RemovalPolicy, Validations } from 'aws-cdk-lib';
+import {
+  InstanceArchitecture,
+  InstanceClass,
+  InstanceSize,
+  InstanceType,
+  Port,
+  type SecurityGroup,
+} from 'aws-cdk-lib/aws-ec2';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import { CaCertificate, Credentials, DatabaseInstance, type IInstanceEngine, StorageType } from 'aws-cdk-lib/aws-rds';
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import {
+  CaCertificate,
+  CfnDBInstance,
+  Credentials,
+  DatabaseInstance,
+  type DatabaseInstanceProps,
+  type IInstanceEngine,
+  OptionGroup,
+  StorageType,
+} from 'aws-cdk-lib/aws-rds';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { type Fault, kindOf, when } from '../functions/config/faults.ts';
 import type { Watched } from './alarms.ts';
 import type { Network, StoreConnection } from './connection.ts';
 import { type CreatedServer, type DatabaseServer, watchedInstance } from './database-server.ts';
 import type { FactsOf } from './engine-deployment.ts';
-import type { PrivateNetwork } from './network.ts';
+import type { NetworkService, PrivateNetwork } from './network.ts';
 import { DatabaseSchema, type DatabaseSchemaProps, type SchemaApplication } from './schema.ts';
 
 // What instances of Amazon RDS have in common, whatever they speak. How one differs is data in the file of its engine.
@@ -41,21 +59,36 @@ export interface RdsInstanceProps extends RdsInstanceOptions {
 }
 
 /** How the instances of one engine differ from others. */
-export interface InstanceEngine extends Pick<DatabaseSchemaProps, 'engine' | 'port'> {
+export interface InstanceEngine extends Pick<DatabaseSchemaProps, 'engine'> {
   /** Its name, as people write it. */
   readonly title: string;
   readonly instanceEngine: IInstanceEngine;
+  /** Where it listens for TLS. */
+  readonly port: number;
+  /** What a database may be called. Default: anything that the configuration takes. */
+  readonly databaseNames?: { readonly pattern: RegExp; readonly accepted: string };
+  /** Whether the database is there with the instance, rather than made by whoever applies the schema. Default: true. */
+  readonly hasDatabase?: boolean;
   /** Default: m7g.large. */
   readonly instanceType?: InstanceType;
+  readonly license?: 'license-included' | 'bring-your-own-license' | 'marketplace-license';
   /** What goes to CloudWatch: nothing that holds the values of statements. */
   readonly logs: readonly string[];
   parameters(maxConnections: number): Readonly<Record<string, string>>;
+  /** What an option group switches on, at a port of its own. */
+  readonly option?: { readonly name: string; readonly settings: Readonly<Record<string, string>> };
+  /** What is said of the instance beside. */
+  readonly further?: Pick<DatabaseInstanceProps, 'characterSetName' | 'enablePerformanceInsights'>;
+  /** Gives a function what it needs of the engine beside its bundle. */
+  equip?(fn: LambdaFunction): void;
   readonly login: InstanceLogin;
 }
 
 /** How functions log in to an instance, and by which way. */
 export interface InstanceLogin {
   readonly isIam: boolean;
+  /** What functions need a way to, as long as they live. */
+  readonly service?: NetworkService;
   /** What functions must know beside {@link commonFacts}. */
   readonly facts: readonly string[];
   /** What it takes beside the instance, made below `scope`: its facts, and the host if functions are not to use the instance’s. */
@@ -64,12 +97,18 @@ export interface InstanceLogin {
 }
 
 export interface MadeInstance {
+  readonly engine: InstanceEngine;
   readonly instance: DatabaseInstance;
   readonly instanceResourceId: string;
+  readonly host: string;
+  readonly database: string;
+  /** The secret of the master user. */
+  readonly master: ISecret;
   /** That of the instance: whoever may speak to it is let in here. */
   readonly securityGroup: SecurityGroup;
   readonly network: PrivateNetwork;
-  readonly engine: InstanceEngine;
+  readonly schema: DatabaseSchema;
+  readonly removalPolicy: RemovalPolicy;
 }
 
 export interface ConnectedInstance {
@@ -79,7 +118,8 @@ export interface ConnectedInstance {
   readonly network: Network;
 }
 
-const MASTER = 'oauth_admin';
+/** Who owns the tables. */
+export const MASTER = 'oauth_admin';
 const MAX_CONNECTIONS = 500;
 
 const commonFacts = ['host', 'databaseName', 'instanceId'] as const;
@@ -101,37 +141,43 @@ export class RdsInstance extends Construct {
 
   constructor(scope: Construct, id: string, props: RdsInstanceProps, engine: InstanceEngine) {
     super(scope, id);
-    const { network, databaseName = 'oauth', schema = 'automatic' } = props;
+    const { network, databaseName: database = 'oauth', schema = 'automatic', removalPolicy } = props;
     const { title, port, login } = engine;
     const servers = network.securityGroup('InstanceGroup', `The instance of ${title}`, this);
     const schemas = network.securityGroup('SchemaGroup', 'The function that applies the schema', this);
     schemas.connections.allowTo(servers, Port.tcp(port), title);
-    this.instance = createInstance(this, { ...props, databaseName }, engine, servers);
-    const { secret, instanceResourceId } = this.instance;
-    if (!secret || !instanceResourceId) throw new Error(`${this.node.path}: the instance has no secret or no id`);
-    new DatabaseSchema(this, 'Schema', {
+    this.instance = createInstance(this, { ...props, databaseName: database }, engine, servers);
+    const { secret: master, instanceResourceId, dbInstanceEndpointAddress: host } = this.instance;
+    if (!master || !instanceResourceId) throw new Error(`${this.node.path}: the instance has no secret or no id`);
+    const applied = new DatabaseSchema(this, 'Schema', {
       engine: engine.engine,
       network,
       securityGroup: schemas,
-      host: this.instance.dbInstanceEndpointAddress,
+      host,
       port,
-      database: databaseName,
+      database,
       user: MASTER,
-      secret,
+      secret: master,
       application: schema,
       ...(props.expiryPartitions !== undefined && { expiryPartitions: props.expiryPartitions }),
+      ...(engine.equip && { equip: engine.equip }),
       after: [this.instance, servers],
     });
     this.facts = {
-      host: this.instance.dbInstanceEndpointAddress,
-      databaseName,
+      host,
+      databaseName: database,
       instanceId: this.instance.instanceIdentifier,
       ...login.prepare(this, {
+        engine,
         instance: this.instance,
         instanceResourceId,
+        host,
+        database,
+        master,
         securityGroup: servers,
         network,
-        engine,
+        schema: applied,
+        removalPolicy,
       }),
     };
   }
@@ -140,23 +186,25 @@ export class RdsInstance extends Construct {
 function createInstance(
   scope: Construct,
   props: RdsInstanceProps & { readonly databaseName: string },
-  { instanceEngine, instanceType, logs, parameters, login }: InstanceEngine,
+  engine: InstanceEngine,
   servers: SecurityGroup,
 ): DatabaseInstance {
-  const { network, encryptionKey, multiAz = true, deletionProtection } = props;
+  const { network, encryptionKey, multiAz = true, deletionProtection, removalPolicy } = props;
+  const { instanceEngine, login, hasDatabase = true, further } = engine;
+  const options = optionGroup(scope, props, engine, servers);
   const instance = new DatabaseInstance(scope, 'Instance', {
     engine: instanceEngine,
-    instanceType: props.instanceType ?? instanceType ?? InstanceType.of(InstanceClass.M7G, InstanceSize.LARGE),
+    instanceType: props.instanceType ?? engine.instanceType ?? InstanceType.of(InstanceClass.M7G, InstanceSize.LARGE),
     multiAz,
     vpc: network.vpc,
     vpcSubnets: { subnets: [...network.subnets] },
     securityGroups: [servers],
     publiclyAccessible: false,
-    databaseName: props.databaseName,
+    ...(hasDatabase && { databaseName: props.databaseName }),
     credentials: Credentials.fromUsername(MASTER, { ...(encryptionKey && { encryptionKey }) }),
     manageMasterUserPassword: true,
     ...(login.isIam && { iamAuthentication: true }),
-    // Its authority is among those that functions trust, which the package carries; signed for until 2061 or later.
+    // Its authority is among those that functions trust, which the package carries.
     caCertificate: CaCertificate.RDS_CA_RSA2048_G1,
     storageType: StorageType.GP3,
     allocatedStorage: props.storageGigabytes ?? STORAGE,
@@ -167,13 +215,19 @@ function createInstance(
     copyTagsToSnapshot: true,
     deleteAutomatedBackups: false,
     deletionProtection,
-    removalPolicy: props.removalPolicy,
+    removalPolicy,
     autoMinorVersionUpgrade: true,
     enablePerformanceInsights: true,
-    ...(encryptionKey && { performanceInsightEncryptionKey: encryptionKey }),
-    cloudwatchLogsExports: [...logs],
-    parameters: { ...parameters(props.maxConnections ?? MAX_CONNECTIONS) },
+    ...(encryptionKey &&
+      further?.enablePerformanceInsights !== false && { performanceInsightEncryptionKey: encryptionKey }),
+    cloudwatchLogsExports: [...engine.logs],
+    parameters: { ...engine.parameters(props.maxConnections ?? MAX_CONNECTIONS) },
+    ...(options && { optionGroup: options }),
+    ...further,
   });
+  const { license } = engine;
+  // One of them CDK has no name for.
+  if (license && instance.node.defaultChild instanceof CfnDBInstance) instance.node.defaultChild.licenseModel = license;
   const because = (rule: string, reason: string) =>
     Validations.of(instance).acknowledge({ id: `AwsSolutions-${rule}`, reason });
   because('RDS11', 'Another port hides nothing from whoever is in the network.');
@@ -184,6 +238,20 @@ function createInstance(
   return instance;
 }
 
+function optionGroup(
+  scope: Construct,
+  { network: { vpc }, removalPolicy }: RdsInstanceProps,
+  { instanceEngine: engine, option, port }: InstanceEngine,
+  servers: SecurityGroup,
+): OptionGroup | undefined {
+  if (!option) return undefined;
+  const { name, settings } = option;
+  const configuration = { name, port, vpc, securityGroups: [servers], settings: { ...settings } };
+  const group = new OptionGroup(scope, 'Options', { engine, configurations: [configuration] });
+  group.applyRemovalPolicy(removalPolicy); // that of the instance, which cannot be without
+  return group;
+}
+
 const STORAGE = 100;
 const MAX_STORAGE = 1000;
 /** gp3: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html */
@@ -191,39 +259,66 @@ const LEAST_STORAGE = 20;
 const MOST_STORAGE = 65_536;
 
 /** What is wrong with what was said of an instance, under the name of the option. */
-export function instanceFaults(option: string, options: RdsInstanceOptions): Fault[] {
-  const { storageGigabytes = STORAGE, maxStorageGigabytes = MAX_STORAGE, maxConnections = MAX_CONNECTIONS } = options;
-  const isWhole = (value: number, least: number, most: number) =>
-    Token.isUnresolved(value) || (Number.isInteger(value) && value >= least && value <= most);
+export function instanceFaults(
+  option: string,
+  options: RdsInstanceOptions & { readonly passwordDays?: number },
+): Fault[] {
+  const { storageGigabytes = STORAGE, maxStorageGigabytes = MAX_STORAGE } = options;
+  const leastMax = Math.ceil(storageGigabytes * 1.1);
+  const whole = (setting: string, value: number | undefined, least: number, most: number, why = '') =>
+    when(
+      value !== undefined && !(Number.isInteger(value) && value >= least && value <= most),
+      [option, setting],
+      kindOf(value),
+      `a whole number from ${least} to ${most}${why}`,
+    );
   return [
-    ...when(
-      !isWhole(storageGigabytes, LEAST_STORAGE, MOST_STORAGE),
-      [option, 'storageGigabytes'],
-      kindOf(storageGigabytes),
-      `a whole number from ${LEAST_STORAGE} to ${MOST_STORAGE}`,
+    ...whole('storageGigabytes', storageGigabytes, LEAST_STORAGE, MOST_STORAGE),
+    ...whole(
+      'maxStorageGigabytes',
+      maxStorageGigabytes,
+      leastMax,
+      MOST_STORAGE,
+      ': a tenth more than storageGigabytes, or above',
     ),
-    ...when(
-      !isWhole(maxStorageGigabytes, Math.ceil(storageGigabytes * 1.1), MOST_STORAGE),
-      [option, 'maxStorageGigabytes'],
-      kindOf(maxStorageGigabytes),
-      `a whole number from a tenth more than storageGigabytes, ${Math.ceil(storageGigabytes * 1.1)}, to ${MOST_STORAGE}`,
-    ),
-    ...when(
-      !isWhole(maxConnections, 10, 16_000),
-      [option, 'maxConnections'],
-      kindOf(maxConnections),
-      'a whole number from 10 to 16000',
-    ),
+    ...whole('maxConnections', options.maxConnections, 10, 16_000),
+    // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotationRulesType.html
+    ...whole('passwordDays', options.passwordDays, 1, 1000),
   ];
 }
+
+/** What is wrong with the name of a database that the deployment creates. */
+export const nameFaults = (
+  path: readonly unknown[],
+  { database }: DatabaseServer,
+  { databaseNames }: Pick<InstanceEngine, 'databaseNames'>,
+): Fault[] =>
+  databaseNames
+    ? when(
+        database !== undefined && !databaseNames.pattern.test(database),
+        [...path, 'database'],
+        kindOf(database),
+        databaseNames.accepted,
+      )
+    : [];
+
+/** Of engines whose vendor has nothing for ARM. */
+export const intelFaults = (option: string, { instanceType }: RdsInstanceOptions, title: string): Fault[] =>
+  when(
+    instanceType?.architecture === InstanceArchitecture.ARM_64,
+    [option, 'instanceType'],
+    String(instanceType),
+    `one of x86_64: there is no ${title} for ARM`,
+  );
 
 /** An instance that the deployment creates, of this engine. */
 export const createdInstance = (
   settings: DatabaseServer,
   engine: InstanceEngine,
   options: RdsInstanceOptions = {},
-): CreatedServer<string> => ({
+): CreatedServer => ({
   facts: rdsInstanceFacts(engine),
+  ...(engine.login.service && { service: engine.login.service }),
   create: (scope, id, { network, ...kept }) =>
     new RdsInstance(
       scope,
@@ -245,14 +340,16 @@ export const createdInstance = (
 export const instanceConnection = (
   scope: Construct,
   settings: DatabaseServer,
-  { port, login }: Pick<InstanceEngine, 'port' | 'login'>,
+  { port, login, equip }: Pick<InstanceEngine, 'port' | 'login' | 'equip'>,
   facts: RdsInstanceFacts,
   network: Network,
   { maxConnections = MAX_CONNECTIONS }: RdsInstanceOptions = {},
-): StoreConnection =>
-  login.connect(scope, settings, {
+): StoreConnection => ({
+  ...login.connect(scope, settings, {
     facts,
     port,
     network,
     watched: (limits) => watchedInstance(facts.instanceId, maxConnections)(limits),
-  });
+  }),
+  ...(equip && { equip }),
+});

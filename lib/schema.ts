@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Annotations, CustomResource, Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
 import type { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import type { Role } from 'aws-cdk-lib/aws-iam';
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct, type IDependable } from 'constructs';
 import type { PrivateNetwork } from './network.ts';
@@ -19,6 +20,9 @@ const schemaEngines = {
   postgresql: { title: 'Postgresql', client: 'psql' },
   mysql: { title: 'Mysql', client: 'mysql' },
   mariadb: { title: 'Mariadb', client: 'mariadb' },
+  sqlserver: { title: 'Sqlserver', client: 'sqlcmd' },
+  oracle: { title: 'Oracle', client: 'sqlplus' },
+  db2: { title: 'Db2', client: 'db2' },
 } as const;
 
 export interface DatabaseSchemaProps {
@@ -35,6 +39,8 @@ export interface DatabaseSchemaProps {
   readonly application: SchemaApplication;
   /** Whether access tokens are kept in expiry partitions. */
   readonly expiryPartitions?: boolean;
+  /** What the function needs of the engine beside its bundle. */
+  equip?(fn: LambdaFunction): void;
   /** The server, and the ways to it. */
   readonly after: readonly IDependable[];
 }
@@ -66,6 +72,7 @@ export class DatabaseSchema extends Construct {
       },
     });
     secret.grantRead(provisioner.handler);
+    props.equip?.(provisioner.handler);
     const role = provisioner.handler.role as Role;
     permitNetwork(role);
     Validations.of(role).acknowledge({

@@ -77,7 +77,7 @@ export class StoreFunction extends LambdaFunction {
     if (network.vpc) permitNetwork(role);
     super(scope, id, {
       runtime: Runtime.NODEJS_24_X,
-      architecture: engines.some((engine) => ofX86.includes(engine)) ? Architecture.X86_64 : Architecture.ARM_64,
+      architecture: architectureOf(engines),
       handler: handlerOf(handlerName),
       code: functionCode(handlerName, engines, {
         [environment.configurationFile.default]: configurationText,
@@ -119,6 +119,10 @@ const timeoutOf = (name: FunctionName) => Duration.seconds(name === 'authorizer'
 
 /** IBM has no native client for Linux on ARM. */
 const ofX86: readonly Engine[] = ['db2'];
+
+/** What a function runs on that opens these engines. */
+export const architectureOf = (engines: readonly Engine[]): Architecture =>
+  engines.some((engine) => ofX86.includes(engine)) ? Architecture.X86_64 : Architecture.ARM_64;
 
 /** The engines that a function with this use opens. */
 export function enginesOf(configuration: Configuration, use: StoreUse): Engine[] {
