@@ -1,5 +1,6 @@
 import { App, type Stack, Validations } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import { InstanceType } from 'aws-cdk-lib/aws-ec2';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, it } from 'vitest';
 import type { ConfigurationInput } from '../../functions/config/configuration.ts';
@@ -10,12 +11,15 @@ import { StoresStack } from '../../lib/stores-stack.ts';
 
 type Json = ReturnType<typeof JSON.parse>;
 
+const passwordAlarms = ['database-connections-d', 'database-storage-d', 'password-rotation-d'];
+
 describe.each([
   ['postgresql', 'Aurora', {}, ['database-connections-d']],
   ['postgresql', 'an instance', { postgresqlInstance: {} }, ['database-connections-d', 'database-storage-d']],
   ['mysql', 'Aurora', {}, ['database-connections-d']],
   ['mysql', 'an instance', { mysqlInstance: {} }, ['database-connections-d', 'database-storage-d']],
   ['mariadb', 'an instance', {}, ['database-connections-d', 'database-storage-d']],
+  ['sqlserver', 'an instance', {}, passwordAlarms],
 ] as const)('a deployment with a database of %s that it creates: %s', (engine, _, options, watched) => {
   const configuration: ConfigurationInput = {
     accessTokenStores: { tokens: { storeIn: 'database', database: 'd' } },
@@ -34,43 +38,86 @@ describe.each([
   it('watches the server, and ties no stack to the other', () => {
     const [, service] = stacks.map((stack: Stack) => Template.fromStack(stack));
     const alarms: Json[] = Object.values(service?.findResources('AWS::CloudWatch::Alarm') ?? {});
-    const names = alarms.map(({ Properties }) => String(Properties.AlarmName).replace(/^.*?(?=database-)/, ''));
-    expect(names.filter((name) => name.startsWith('database-')).toSorted()).toEqual(watched);
+    const names = alarms.map(({ Properties }) =>
+      String(Properties.AlarmName).replace(/^.*?(?=database-|password-)/, ''),
+    );
+    expect(names.filter((name) => /^(database|password)-/.test(name)).toSorted()).toEqual(watched);
     expect(JSON.stringify(service?.toJSON())).not.toContain('Fn::ImportValue');
   });
 });
 
 describe('what is said of an instance', () => {
-  const refused = (options: object) => () => {
-    const configuration: ConfigurationInput = {
+  const refused = (engine: string, options: object, database?: string) => () => {
+    const configuration = {
       accessTokenStores: { tokens: { storeIn: 'database', database: 'd' } },
-      databases: { d: { engine: 'mysql' } },
-    };
+      databases: { d: { engine, ...(database !== undefined && { database }) } },
+    } as ConfigurationInput;
     new StoresStack(new App(), 'Data', { configuration, ...options });
   };
+  const of = (name: string) => new InstanceType(name);
 
   it.each([
     [
+      'mysql',
       { mysqlInstance: { storageGigabytes: 19 } },
       'mysqlInstance.storageGigabytes: found a number; accepted: a whole number from 20 to 65536',
     ],
     [
+      'mysql',
       { mysqlInstance: { storageGigabytes: 1000, maxStorageGigabytes: 1099 } },
-      'mysqlInstance.maxStorageGigabytes: found a number; accepted: a whole number from a tenth more than storageGigabytes, 1100, to 65536',
+      'mysqlInstance.maxStorageGigabytes: found a number; accepted: a whole number from 1100 to 65536: a tenth more than storageGigabytes, or above',
     ],
     [
+      'mysql',
       { mysqlInstance: { maxConnections: 0.5 } },
       'mysqlInstance.maxConnections: found a number; accepted: a whole number from 10 to 16000',
     ],
     [
+      'mysql',
       { mysqlInstance: {}, auroraMysql: { maxCapacity: 8 } },
       'auroraMysql: found an object; accepted: nothing beside mysqlInstance: a server is one or the other',
     ],
-  ])('%o is refused in words', (options, words) => {
-    expect(refused(options)).toThrow(words);
+    [
+      'postgresql',
+      { postgresqlInstance: {}, aurora: {} },
+      'aurora: found an object; accepted: nothing beside postgresqlInstance: a server is one or the other',
+    ],
+    [
+      'sqlserver',
+      { sqlserverInstance: { passwordDays: 0 } },
+      'sqlserverInstance.passwordDays: found a number; accepted: a whole number from 1 to 1000',
+    ],
+    [
+      'sqlserver',
+      { sqlserverInstance: { edition: 'developer' } },
+      'sqlserverInstance.edition: found another one; accepted: enterprise, standard, web or express',
+    ],
+    [
+      'sqlserver',
+      { sqlserverInstance: { edition: 'express' } },
+      'sqlserverInstance.multiAz: found true, the default; accepted: false: the edition express has no standby',
+    ],
+    [
+      'sqlserver',
+      { sqlserverInstance: { edition: 'enterprise', instanceType: of('m6i.large') } },
+      'sqlserverInstance.instanceType: found m6i.large; accepted: m6i.xlarge or larger, for the edition enterprise',
+    ],
+    [
+      'sqlserver',
+      { sqlserverInstance: { instanceType: of('m7g.large') } },
+      'sqlserverInstance.instanceType: found m7g.large; accepted: one of x86_64: there is no SQL Server for ARM',
+    ],
+    ['sqlserver', {}, 'databases["d"].database: found text; accepted: letters, digits and _, a letter first', "it's"],
+  ])('of %s %o is refused in words', (engine, options, words, database?: string) => {
+    expect(refused(engine, options, database)).toThrow(words);
   });
 
-  it('is taken as it is where it can be', () => {
-    expect(refused({ mysqlInstance: { storageGigabytes: 400, maxConnections: 2000, multiAz: false } })).not.toThrow();
+  it.each([
+    ['mysql', { mysqlInstance: { storageGigabytes: 400, maxConnections: 2000, multiAz: false } }],
+    ['sqlserver', { sqlserverInstance: { edition: 'express', multiAz: false, instanceType: of('t3.small') } }],
+    ['sqlserver', { sqlserverInstance: { edition: 'enterprise', instanceType: of('r6i.xlarge'), passwordDays: 7 } }],
+    ['sqlserver', { sqlserverInstance: { edition: 'web' } }],
+  ])('of %s %o is taken', (engine, options) => {
+    expect(refused(engine, options)).not.toThrow();
   });
 });

@@ -23,6 +23,7 @@ import {
   type RdsInstanceOptions,
   rdsInstanceFacts,
 } from '../../lib/rds-instance.ts';
+import { sqlserverInstance } from '../../lib/sqlserver.ts';
 
 /** What a template holds. */
 type Json = ReturnType<typeof JSON.parse>;
@@ -39,7 +40,8 @@ type Resource = { Type: string; Properties: Json; DependsOn?: string[]; Deletion
 function deployed(engine: InstanceEngine) {
   const app = new App();
   const data = new Stack(app, 'Data');
-  const network = new PrivateNetwork(data, 'Network');
+  const { service: used } = engine.login;
+  const network = new PrivateNetwork(data, 'Network', { services: used ? [used] : [] });
   const { facts } = new RdsInstance(data, 'Database', { network, ...kept }, engine);
   new Facts(data, 'NetworkFacts', '/test/network', network.facts);
   new Facts(data, 'DatabaseFacts', '/test/database', facts);
@@ -79,6 +81,25 @@ const innodb = {
 };
 
 const mysqlDriver = ['mysql_clear_password', 'GET_LOCK'];
+
+/** What is expected of an engine without IAM. */
+const withPasswords = (port: number, settings: object) => ({
+  ways: [
+    `Clients InstanceGroup ${port}`,
+    `SchemaGroup InstanceGroup ${port}`,
+    `RotationGroup InstanceGroup ${port}`,
+    'RotationGroup Endpoints 443',
+  ],
+  stateful: ['DatabaseInstanceAA8A5FDE', 'DatabaseInstanceSubnetGroupDE121BB6'],
+  permitted: ['"Action":"secretsmanager:GetSecretValue"', 'readerSecretArn'],
+  connections: { atLeast: 400, periods: [5, 5] },
+  settings: {
+    port,
+    user: 'oauth_writer',
+    password: { secretArn: expect.stringContaining('TOKEN') },
+    ...settings,
+  },
+});
 
 /** What is expected of each engine. */
 const engines = [
@@ -134,6 +155,29 @@ const engines = [
     words: mysqlDriver,
     absent: 'pg_try_advisory_xact_lock',
     schema: { type: 'Custom::MariadbSchema', client: 'mariadb' },
+  },
+  {
+    engine: sqlserverInstance(),
+    instance: {
+      Engine: 'sqlserver-se',
+      EngineVersion: '16.00.4236.2.v1',
+      DBInstanceClass: 'db.m6i.large',
+      DBName: Match.absent(),
+      LicenseModel: 'license-included',
+    },
+    logs: ['error'],
+    family: 'sqlserver-se-16.0',
+    parameters: {
+      'rds.force_ssl': '1',
+      'rds.tls10': 'disabled',
+      'rds.tls11': 'disabled',
+      'rds.rc4': 'disabled',
+      'rds.3des168': 'disabled',
+    },
+    ...withPasswords(1433, {}),
+    words: ['sp_getapplock'],
+    absent: 'pg_try_advisory_xact_lock',
+    schema: { type: 'Custom::SqlserverSchema', client: 'sqlcmd' },
   },
 ].map((each) => ({ title: each.engine.title, ...each }));
 
@@ -215,11 +259,14 @@ describe.each(engines)('an instance of $title', ({ engine, ...expected }) => {
       connect(options)
         .watched?.(defaultThresholds)
         .map(({ alarm, condition }) => [alarm, condition]);
-    const storage = ['database-storage', { atMost: 5 * 2 ** 30, periods: [5, 5] }];
-    expect(watchesOf({})).toEqual([['database-connections', expected.connections], storage]);
+    const further = [
+      ['database-storage', { atMost: 5 * 2 ** 30, periods: [5, 5] }],
+      ...('iam' in expected.settings.password ? [] : [['password-rotation', { atLeast: 1 }]]),
+    ];
+    expect(watchesOf({})).toEqual([['database-connections', expected.connections], ...further]);
     const { atLeast, periods } = expected.connections;
     const doubled = { atLeast: atLeast === 400 ? 800 : atLeast, periods };
-    expect(watchesOf({ maxConnections: 1000 })).toEqual([['database-connections', doubled], storage]);
+    expect(watchesOf({ maxConnections: 1000 })).toEqual([['database-connections', doubled], ...further]);
   });
 
   it('has the function that applies its schema, with its driver and no file of another engine', () => {
