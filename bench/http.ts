@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { ask } from './ask.ts';
 import type { Load, Request } from './http/load.ts';
 import { type Call, type Contender, type Measured, measure } from './measure.ts';
 import { backendsOf } from './postgresql/stores.ts';
@@ -9,13 +10,6 @@ import { grantIdOf, scattered, subjectOf } from './records.ts';
 
 // The functions behind the local gateway, and oidc-provider with a usual adapter, beside a bare server. Each is a process
 // of its own, and so is what sends the requests.
-
-/** What a child process answers next. */
-async function ask<Answer>(child: ChildProcess, message: object | string): Promise<Answer> {
-  const answered = once(child, 'message');
-  child.send(message);
-  return (await answered)[0];
-}
 
 async function start(program: URL, databaseUrl: string): Promise<{ child: ChildProcess; url: string }> {
   const child = fork(program, { env: { ...process.env, DATABASE_URL: databaseUrl } });

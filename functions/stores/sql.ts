@@ -64,7 +64,8 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
       for (const [kind, tables] of Object.entries(kinds)) {
         for (const [name, text] of tables) {
           for (let batch = PURGE_BATCH, gone = batch, tookMs = 0; gone === batch; ) {
-            if (tookMs > 0 && left > 0) await setTimeout(Math.min(tookMs * PURGE_PAUSE, deadlineMs - clock()));
+            const pauseMs = Math.min(tookMs * PURGE_PAUSE, deadlineMs - clock());
+            if (left > 0 && pauseMs > 0) await setTimeout(pauseMs);
             if (left <= 0 || clock() >= deadlineMs) return { removed, more: true, backlog: await backlogOf(now) };
             batch = Math.min(PURGE_BATCH, left);
             const fromMs = stopwatch();
