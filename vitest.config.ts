@@ -8,6 +8,7 @@ const onServers: Record<string, string[]> = {
   VALKEY_FETCHED: ['valkey-connections'],
   CASSANDRA_URL: ['cassandra', 'keyspaces-frozen'],
   CASSANDRA_JMX_PORT: ['cassandra-tombstones'],
+  POSTGRESQL_FETCHED: ['postgresql-faults'],
   MYSQL_URL: ['mysql', 'mysql-schema'],
   MYSQL_FETCHED: ['mysql-faults'],
   MARIADB_URL: ['mariadb', 'mariadb-schema'],

@@ -8,8 +8,9 @@ import { applySchema as applyMariadb } from '../../functions/stores/mariadb-sche
 import { createEngine as createMysql } from '../../functions/stores/mysql.ts';
 import { applySchema as applyMysql } from '../../functions/stores/mysql-schema.ts';
 import type { DatabaseSettings } from '../../functions/stores/sql-settings.ts';
+import type { StartedServer } from '../../test/engines/engine.ts';
 import { startMariadb } from '../../test/engines/mariadb.ts';
-import { type ServerSettings, type StartedServer, startMysql } from '../../test/engines/mysql.ts';
+import { type ServerSettings, startMysql } from '../../test/engines/mysql.ts';
 import type { BenchedEngine, Beside } from '../engine.ts';
 import type { Contender } from '../measure.ts';
 import { over, walk } from '../operations.ts';

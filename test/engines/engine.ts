@@ -7,6 +7,17 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+/** A server on the loopback address whose administrator needs no password, and which can be disturbed. */
+export interface StartedServer extends Server {
+  readonly url: string;
+  readonly port: number;
+  pid(): number;
+  /** Ends it at once, as a crash does. */
+  kill(): Promise<void>;
+  /** Starts it again, with what it has written, on the same port. */
+  restart(): Promise<void>;
+}
+
 /** An engine that the stores run on. Its tests are `test/stores/<name>.test.ts`, run once for every version. */
 export interface Engine {
   readonly name: string;

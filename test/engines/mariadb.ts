@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fetchDebian } from './debian.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, StartedServer } from './engine.ts';
 import { giveToServers, run } from './launch.ts';
-import { asOptions, type Distribution, type ServerSettings, type StartedServer, startServer } from './mysql.ts';
+import { asOptions, type Distribution, type ServerSettings, startServer } from './mysql.ts';
 
 /** The suites of Debian, by the version of MariaDB that they have. */
 const suites: Readonly<Record<string, string>> = { '11.8': 'trixie', '10.11': 'bookworm' };

@@ -2,22 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fetchDebian } from './debian.ts';
-import type { Engine, Server } from './engine.ts';
+import type { Engine, StartedServer } from './engine.ts';
 import { type Command, createScratchFolder, findFreePort, launch, run } from './launch.ts';
 
 /** A server's settings by name, as on its command line. */
 export type ServerSettings = Readonly<Record<string, string>>;
-
-/** A server on the loopback address whose user `root` needs no password. */
-export interface StartedServer extends Server {
-  readonly url: string;
-  readonly port: number;
-  pid(): number;
-  /** Ends it at once, as a crash does. */
-  kill(): Promise<void>;
-  /** Starts it again, with what it has written, on the same port. */
-  restart(): Promise<void>;
-}
 
 /** A kind of server: its programs, and how an empty folder becomes one for its data. */
 export interface Distribution {

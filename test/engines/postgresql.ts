@@ -3,7 +3,7 @@ import { cp, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
-import type { Engine, Server } from './engine.ts';
+import type { Engine, Server, StartedServer } from './engine.ts';
 import { createScratchFolder, findFreePort, giveToServers, launch, run } from './launch.ts';
 
 /** A server's settings by name, as in postgresql.conf. */
@@ -70,24 +70,42 @@ const startIn = async (folder: string, find: (folder: string) => Promise<string>
     unix_socket_directories: folder,
   };
   const options = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const stop = await launch({
-    command: [join(programs, 'postgres'), '-D', data, ...options],
-    folder,
-    isReady: (pid) => isReady(data, pid),
-    stopSignal: 'SIGINT',
-  });
+  let pid = 0;
+  const start = () =>
+    launch({
+      command: [join(programs, 'postgres'), '-D', data, ...options],
+      folder,
+      isReady: (started) => {
+        pid = started;
+        return isReady(data, pid);
+      },
+      stopSignal: 'SIGINT',
+    });
+  let stop = await start();
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
-  return { version: /\d[.\w]*/.exec(stated)?.[0] ?? stated, url, env: { POSTGRESQL_URL: url }, stop };
+  const version = /\d[.\w]*/.exec(stated)?.[0] ?? stated;
+  return {
+    ...{ version, url, port },
+    // That further servers can be started, for what would disturb the others.
+    env: { POSTGRESQL_URL: url, POSTGRESQL_FETCHED: version },
+    pid: () => pid,
+    stop: () => stop(),
+    kill: async () => {
+      process.kill(pid, 'SIGQUIT'); // with its children; the next start recovers from what was logged
+      await stop();
+    },
+    restart: async () => {
+      await stop();
+      stop = await start();
+    },
+  };
 };
 
 /**
  * Starts a PostgreSQL server of this major version (15 or 18) on the loopback address, with an empty database;
  * `settings` come on top of the ones for tests, which give up durability for speed.
  */
-export const startPostgresql = async (
-  version: string,
-  settings: PostgresqlSettings = {},
-): Promise<Server & { readonly url: string }> => {
+export const startPostgresql = async (version: string, settings: PostgresqlSettings = {}): Promise<StartedServer> => {
   const find = findPrograms[version];
   if (find === undefined) throw new Error(`PostgreSQL ${version}: known are ${Object.keys(findPrograms).join(', ')}`);
   const folder = await createScratchFolder('postgresql');
@@ -118,6 +136,7 @@ export const postgresql: Engine = {
   tests: [
     'test/stores/postgresql-schema.test.ts',
     'test/stores/postgresql-pool.test.ts',
+    'test/stores/postgresql-faults.test.ts',
     'test/adapters/oidc-provider.test.ts',
     'test/local/start.test.ts',
     'test/local/deployment.test.ts',

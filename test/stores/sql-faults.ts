@@ -1,0 +1,236 @@
+import { setTimeout } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import type { Clock } from '../../functions/domain/clock.ts';
+import type { Engine } from '../../functions/domain/ports.ts';
+import type { Row } from '../../functions/stores/sql-dialect.ts';
+import type { DatabaseSettings } from '../../functions/stores/sql-settings.ts';
+import { DAY, issue, newAttempt, newCode, newGrant, newSuccessor, rotate } from '../conformance/records.ts';
+import type { StartedServer } from '../engines/engine.ts';
+import { describeCuts } from './sql-cuts.ts';
+
+// What goes wrong between a store and a relational database: deadlocks, locks that do not come, a server that is killed or
+// restarted, connections that are cut. The same cases for each engine.
+
+/** What is tested of an engine, and how its server is reached beside it. */
+export interface Tested {
+  readonly name: string;
+  createEngine(settings: DatabaseSettings, clock: Clock): Engine | Promise<Engine>;
+  applySchema(settings: DatabaseSettings): Promise<string[]>;
+  /** Starts a server of its own, on which a commit survives a kill, and makes a database. */
+  start(): Promise<{ readonly server: StartedServer; readonly settings: DatabaseSettings }>;
+  /** A session of its own. */
+  connect(settings: DatabaseSettings): Promise<Session>;
+  /** Ends every connection to the database but the one that does it. */
+  cut(settings: DatabaseSettings): Promise<void>;
+  /** Bytes as they are written in a statement. */
+  literal(bytes: Uint8Array): string;
+  /** Lists the transactions that have changed something and are open. */
+  readonly openWrites: string;
+  /** What a caller is told of a call that the server ended in a deadlock, before it goes through. */
+  readonly toldOfDeadlock: readonly string[];
+}
+
+export interface Session {
+  query(text: string): Promise<readonly Row[]>;
+  end(): Promise<unknown>;
+}
+
+/** A store on a server of its own. */
+export interface Place {
+  readonly engine: Engine;
+  readonly settings: DatabaseSettings;
+  readonly server: StartedServer;
+}
+
+const nowMs = () => Date.now();
+const clock = { now: () => Math.floor(Date.now() / 1000), nowMs, advance: () => {} };
+export const onStage = (opened: Engine) => ({ ...opened, clock });
+
+/** Starts a server with the schema, and a store on it. */
+export async function startPlace({ start, applySchema, createEngine }: Tested): Promise<Place> {
+  const { server, settings } = await start();
+  await applySchema(settings);
+  return { server, settings, engine: await createEngine(settings, nowMs) };
+}
+
+/** Runs with a store on a server of its own. */
+export async function onServer(tested: Tested, work: (place: Place) => Promise<void>): Promise<void> {
+  const place = await startPlace(tested);
+  try {
+    await work(place).finally(() => place.engine.close());
+  } finally {
+    await place.server.stop();
+  }
+}
+
+/** Repeats a call for as long as it fails with what says that it may be repeated; notes what it was told. */
+async function again<T>(call: () => Promise<T>, told: string[]): Promise<T> {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      const { code } = error as { code: string };
+      expect(code).toMatch(/^(unavailable|timeout|throttled)$/);
+      told.push(code);
+      await setTimeout(20);
+    }
+  }
+}
+
+export function describeFaults(tested: Tested): void {
+  const { name, createEngine, connect, cut, literal, openWrites, toldOfDeadlock } = tested;
+
+  describe(`${name}: locks`, () => {
+    it('a call that the server ends in a deadlock leaves nothing, and goes through when it is sent again', () =>
+      onServer(tested, async ({ engine, settings }) => {
+        const now = clock.now();
+        const told: string[] = [];
+        const grant = newGrant(now);
+        for (let round = 0; round < 3; round += 1) {
+          const [first, second] = [Buffer.alloc(32, 1 + 2 * round), Buffer.alloc(32, 2 + 2 * round)];
+          const uid = Buffer.alloc(32, 99);
+          const artifact = { kind: 'Session', expiresAt: now + DAY, data: Buffer.from('x') };
+          await engine.artifacts.put({ ...artifact, id: second, uid }, { now });
+          await engine.artifacts.put({ ...artifact, id: first }, { now });
+          // It holds the second row and wants the first; the call holds the first and wants the second. It has changed more,
+          // and waits for less long, so it is the call that is ended.
+          const other = await connect(settings);
+          await other.query('BEGIN');
+          for (let index = 0; index < 200; index += 1) {
+            const row = [literal(newAttempt()), literal(grant.grantId), now];
+            await other.query(`INSERT INTO foreign_token (digest, grant_id, retain_until) VALUES (${row})`);
+          }
+          const lock = (id: Uint8Array) =>
+            other.query(`SELECT id FROM artifact WHERE kind = 'Session' AND id = ${literal(id)} FOR UPDATE`);
+          await lock(second);
+          const taken = { ...artifact, id: first, uid, data: Buffer.from('taken') };
+          const put = again(() => engine.artifacts.put(taken, { now }), told);
+          await setTimeout(200);
+          await lock(first);
+          const found = await engine.artifacts.findByUid('Session', uid, { now });
+          expect(found).toMatchObject({ artifact: { id: second } });
+          await other.query('ROLLBACK');
+          await put;
+          await other.end();
+          const after = await engine.artifacts.findByUid('Session', uid, { now });
+          expect(after).toMatchObject({ outcome: 'active', artifact: { id: first, data: Buffer.from('taken') } });
+        }
+        expect([...new Set(told)]).toEqual(toldOfDeadlock);
+      }));
+
+    it('a lock that does not come in time is a timeout, a look-up waits for none, and the call is carried out once', () =>
+      onServer(tested, async ({ engine, settings }) => {
+        const now = clock.now();
+        const { grant, refreshKey } = await issue(onStage(engine));
+        const hasty = await createEngine({ ...settings, pool: { statementTimeoutMs: 4000 } }, nowMs);
+        const other = await connect(settings);
+        await other.query('BEGIN');
+        await other.query('SELECT grant_id FROM oauth_grant FOR UPDATE');
+        const given = newSuccessor(now);
+        const options = { now, attempt: newAttempt() };
+        const call = () => rotate(hasty.accessTokens, grant, refreshKey, given, options);
+        await expect(call()).rejects.toMatchObject({ code: 'timeout', retryable: true });
+        expect((await hasty.accessTokens.findRefresh(refreshKey, { now })).outcome).toBe('active');
+        await other.query('ROLLBACK');
+        await other.end();
+        expect(await call()).toMatchObject({ outcome: 'rotated', sealed: given.sealed });
+        await hasty.close();
+      }));
+
+    it('a revocation waits for a grant that comes without having seen it, and ends it', () =>
+      onServer(tested, async ({ engine, settings }) => {
+        const now = clock.now();
+        const other = await connect(settings);
+        const grant = newGrant(now, { subject: 'alice' });
+        // Somebody else is storing a grant of that id, and will not: so the call stands still, behind its look at the marks.
+        await other.query('BEGIN');
+        await other.query(
+          `INSERT INTO oauth_grant (grant_id, client_id, created_at, data, retain_until)
+            VALUES (${literal(grant.grantId)}, 'somebody', ${now}, '', ${now})`,
+        );
+        const options = { now, attempt: newAttempt(), authorizedAtMs: nowMs() - 1000 };
+        const persisted = engine.accessTokens.persist({ grant }, options);
+        await setTimeout(500);
+        let ended: number | undefined;
+        const revocation = engine.accessTokens
+          .revokeBy({ subject: 'alice' }, { nowMs: nowMs(), retainUntil: now + DAY })
+          .then((count) => {
+            ended = count;
+          });
+        await setTimeout(500);
+        expect(ended).toBeUndefined();
+        await other.query('ROLLBACK');
+        await other.end();
+        expect(await persisted).toBe('persisted');
+        await revocation;
+        expect(ended).toBe(1);
+      }));
+  });
+
+  describe(`${name}: a server that goes away`, () => {
+    /** Rotates and redeems over and over, each again with its attempt until it is told how it went. */
+    const traffic = async ({ accessTokens, authorizationCodes, ...opened }: Engine, until: () => boolean) => {
+      const told: string[] = [];
+      let rotations = 0;
+      const persistently = <T>(call: () => Promise<T>) => again(call, told);
+      const one = async () => {
+        let { grant, refreshKey } = await issue(onStage({ accessTokens, authorizationCodes, ...opened }));
+        while (!until()) {
+          const now = clock.now();
+          const [given, attempt, code] = [newSuccessor(now), newAttempt(), newCode(now)];
+          await persistently(() => authorizationCodes.add(code, { now, attempt }));
+          const redeem = () => {
+            const options = { binding: code.binding, now, attempt: newAttempt() };
+            return persistently(() => authorizationCodes.redeem(code.digest, options));
+          };
+          const redeemed = await Promise.all([redeem(), redeem()]);
+          expect(redeemed.map(({ outcome }) => outcome).sort()).toEqual(['redeemed', 'replayed']);
+          const rotated = await persistently(() => rotate(accessTokens, grant, refreshKey, given, { now, attempt }));
+          expect(rotated.outcome).toBe('rotated');
+          expect('sealed' in rotated && Buffer.compare(rotated.sealed, given.sealed)).toBe(0);
+          refreshKey = { grantId: grant.grantId, digest: given.refresh.digest };
+          grant = { ...grant, retainUntil: given.retainUntil };
+          rotations += 1;
+          const found = await persistently(() => accessTokens.findRefresh(refreshKey, { now }));
+          expect(found.outcome).toBe('active');
+          const { tokens } = await persistently(() => accessTokens.listAccess(grant.grantId, { limit: 1000 }));
+          expect(tokens.filter(({ digest }) => Buffer.compare(digest, given.access.digest) === 0)).toHaveLength(1);
+          expect(await persistently(redeem)).toMatchObject({ outcome: 'replayed' });
+        }
+      };
+      await Promise.all(Array.from({ length: 8 }, one));
+      return { rotations, failures: told.length };
+    };
+
+    const disturbed = (disturb: (place: Place) => Promise<void>, times: number) =>
+      onServer(tested, async (place) => {
+        let done = false;
+        const running = traffic(place.engine, () => done);
+        for (let time = 0; time < times; time += 1) {
+          await setTimeout(400);
+          await disturb(place);
+        }
+        await setTimeout(400);
+        done = true;
+        const { rotations, failures } = await running;
+        expect(rotations).toBeGreaterThan(20);
+        expect(failures).toBeGreaterThan(0);
+        const session = await connect(place.settings);
+        expect(await session.query(openWrites)).toEqual([]);
+        await session.end();
+      });
+
+    it('killed under traffic and started again: every attempt is told how it went, and nothing happened twice', () =>
+      disturbed(async ({ server }) => {
+        await server.kill();
+        await server.restart();
+      }, 3));
+
+    it('restarted in order under traffic: the same', () => disturbed(({ server }) => server.restart(), 2));
+
+    it('with every connection cut in the middle of commits: the same', () =>
+      disturbed(({ settings }) => cut(settings), 8));
+  });
+
+  describeCuts(tested);
+}
