@@ -3,8 +3,9 @@ import mysql2, { type Connection } from 'mysql2/promise';
 import { applySchema as applyMariadb } from '../../functions/stores/mariadb-schema.ts';
 import { applySchema as applyMysql } from '../../functions/stores/mysql-schema.ts';
 import type { DatabaseSettings } from '../../functions/stores/sql-settings.ts';
+import type { StartedServer } from '../../test/engines/engine.ts';
 import { startMariadb } from '../../test/engines/mariadb.ts';
-import { type ServerSettings, type StartedServer, startMysql } from '../../test/engines/mysql.ts';
+import { type ServerSettings, startMysql } from '../../test/engines/mysql.ts';
 import { DATA, DAY, HOUR, NOW } from '../records.ts';
 import type { Layout, Purged, PurgedEngine } from './engine.ts';
 
