@@ -4,7 +4,9 @@ import { issue, newAttempt, newGrant } from '../conformance/records.ts';
 import type { StartedServer } from '../engines/engine.ts';
 import type { ServerSettings } from '../engines/mysql.ts';
 import { cut, query, settingsOf, type Tested } from './mysql-server.ts';
-import { describeFaults as describeSqlFaults, onServer, onStage, type Session } from './sql-faults.ts';
+import { describeCuts } from './sql-cuts.ts';
+import { describeFaults as describeSqlFaults } from './sql-faults.ts';
+import { onServer, onStage, type Session } from './tested-database.ts';
 
 // What goes wrong between a store and MySQL or MariaDB.
 
@@ -62,6 +64,7 @@ export function describeFaults({ name, createEngine, applySchema }: Tested, star
   });
 
   describeSqlFaults(tested);
+  describeCuts(tested);
 
   describe(`${name}: the row that revocations lock`, () => {
     it('without it no grant of a code is stored, in words that say why', () =>

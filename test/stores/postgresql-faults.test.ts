@@ -3,7 +3,9 @@ import { createEngine } from '../../functions/stores/postgresql.ts';
 import { applySchema } from '../../functions/stores/postgresql-schema.ts';
 import type { DatabaseSettings } from '../../functions/stores/sql-settings.ts';
 import { startPostgresql } from '../engines/postgresql.ts';
-import { describeFaults, type Session } from './sql-faults.ts';
+import { describeCuts } from './sql-cuts.ts';
+import { describeFaults } from './sql-faults.ts';
+import type { Session, Tested } from './tested-database.ts';
 
 const version = String(process.env.POSTGRESQL_FETCHED).split('.')[0] ?? '';
 
@@ -13,7 +15,7 @@ async function connect({ host, port, user, database }: DatabaseSettings): Promis
   return { query: async (text) => (await client.query(text)).rows, end: () => client.end() };
 }
 
-describeFaults({
+const tested: Tested = {
   ...{ name: 'postgresql', createEngine, applySchema, connect },
   async start() {
     const server = await startPostgresql(version, { synchronous_commit: 'on' });
@@ -35,4 +37,6 @@ describeFaults({
   literal: (bytes) => `'\\x${Buffer.from(bytes).toString('hex')}'`,
   openWrites: 'SELECT pid FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()',
   toldOfDeadlock: ['throttled'],
-});
+};
+describeFaults(tested);
+describeCuts(tested);

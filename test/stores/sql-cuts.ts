@@ -11,7 +11,7 @@ import {
   rotate,
 } from '../conformance/records.ts';
 import { createRelay, type Place, places, type Relay } from './cutting-relay.ts';
-import { onStage, startPlace, type Tested, type Place as Where } from './sql-faults.ts';
+import { onStage, startPlace, type Tested, type Place as Where } from './tested-database.ts';
 
 // A connection that is cut around one call: whoever called cannot know how it went, is told that, and learns it by the repeat.
 

@@ -1,67 +1,11 @@
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import type { Clock } from '../../functions/domain/clock.ts';
 import type { Engine } from '../../functions/domain/ports.ts';
-import type { Row } from '../../functions/stores/sql-dialect.ts';
-import type { DatabaseSettings } from '../../functions/stores/sql-settings.ts';
 import { DAY, issue, newAttempt, newCode, newGrant, newSuccessor, rotate } from '../conformance/records.ts';
-import type { StartedServer } from '../engines/engine.ts';
-import { describeCuts } from './sql-cuts.ts';
+import { clock, onServer, onStage, type Place, type Tested } from './tested-database.ts';
 
 // What goes wrong between a store and a relational database: deadlocks, locks that do not come, a server that is killed or
-// restarted, connections that are cut. The same cases for each engine.
-
-/** What is tested of an engine, and how its server is reached beside it. */
-export interface Tested {
-  readonly name: string;
-  createEngine(settings: DatabaseSettings, clock: Clock): Engine | Promise<Engine>;
-  applySchema(settings: DatabaseSettings): Promise<string[]>;
-  /** Starts a server of its own, on which a commit survives a kill, and makes a database. */
-  start(): Promise<{ readonly server: StartedServer; readonly settings: DatabaseSettings }>;
-  /** A session of its own. */
-  connect(settings: DatabaseSettings): Promise<Session>;
-  /** Ends every connection to the database but the one that does it. */
-  cut(settings: DatabaseSettings): Promise<void>;
-  /** Bytes as they are written in a statement. */
-  literal(bytes: Uint8Array): string;
-  /** Lists the transactions that have changed something and are open. */
-  readonly openWrites: string;
-  /** What a caller is told of a call that the server ended in a deadlock, before it goes through. */
-  readonly toldOfDeadlock: readonly string[];
-}
-
-export interface Session {
-  query(text: string): Promise<readonly Row[]>;
-  end(): Promise<unknown>;
-}
-
-/** A store on a server of its own. */
-export interface Place {
-  readonly engine: Engine;
-  readonly settings: DatabaseSettings;
-  readonly server: StartedServer;
-}
-
-const nowMs = () => Date.now();
-const clock = { now: () => Math.floor(Date.now() / 1000), nowMs, advance: () => {} };
-export const onStage = (opened: Engine) => ({ ...opened, clock });
-
-/** Starts a server with the schema, and a store on it. */
-export async function startPlace({ start, applySchema, createEngine }: Tested): Promise<Place> {
-  const { server, settings } = await start();
-  await applySchema(settings);
-  return { server, settings, engine: await createEngine(settings, nowMs) };
-}
-
-/** Runs with a store on a server of its own. */
-export async function onServer(tested: Tested, work: (place: Place) => Promise<void>): Promise<void> {
-  const place = await startPlace(tested);
-  try {
-    await work(place).finally(() => place.engine.close());
-  } finally {
-    await place.server.stop();
-  }
-}
+// restarted. The same cases for each engine.
 
 /** Repeats a call for as long as it fails with what says that it may be repeated; notes what it was told. */
 async function again<T>(call: () => Promise<T>, told: string[]): Promise<T> {
@@ -122,7 +66,7 @@ export function describeFaults(tested: Tested): void {
       onServer(tested, async ({ engine, settings }) => {
         const now = clock.now();
         const { grant, refreshKey } = await issue(onStage(engine));
-        const hasty = await createEngine({ ...settings, pool: { statementTimeoutMs: 4000 } }, nowMs);
+        const hasty = await createEngine({ ...settings, pool: { statementTimeoutMs: 4000 } }, clock.nowMs);
         const other = await connect(settings);
         await other.query('BEGIN');
         await other.query('SELECT grant_id FROM oauth_grant FOR UPDATE');
@@ -148,12 +92,12 @@ export function describeFaults(tested: Tested): void {
           `INSERT INTO oauth_grant (grant_id, client_id, created_at, data, retain_until)
             VALUES (${literal(grant.grantId)}, 'somebody', ${now}, '', ${now})`,
         );
-        const options = { now, attempt: newAttempt(), authorizedAtMs: nowMs() - 1000 };
+        const options = { now, attempt: newAttempt(), authorizedAtMs: clock.nowMs() - 1000 };
         const persisted = engine.accessTokens.persist({ grant }, options);
         await setTimeout(500);
         let ended: number | undefined;
         const revocation = engine.accessTokens
-          .revokeBy({ subject: 'alice' }, { nowMs: nowMs(), retainUntil: now + DAY })
+          .revokeBy({ subject: 'alice' }, { nowMs: clock.nowMs(), retainUntil: now + DAY })
           .then((count) => {
             ended = count;
           });
@@ -231,6 +175,4 @@ export function describeFaults(tested: Tested): void {
     it('with every connection cut in the middle of commits: the same', () =>
       disturbed(({ settings }) => cut(settings), 8));
   });
-
-  describeCuts(tested);
 }
