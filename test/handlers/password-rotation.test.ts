@@ -32,21 +32,12 @@ const users: DatabaseUsers = {
   setPassword: (master, change) =>
     over(master, async (client) => {
       const { role, user, password } = plainChange(change);
-      const { rows } = await client.query("SELECT format('%I LOGIN PASSWORD %L', $1::text, $2::text) AS user", [
-        user,
-        password,
-      ]);
-      await client
-        .query(`CREATE ROLE ${rows[0].user} IN ROLE ${role}`)
-        .catch((error) => {
-          if (!['42710', '23505'].includes(error.code)) throw error;
-          return client.query(`ALTER ROLE ${rows[0].user}`);
-        })
-        .catch((error) => {
-          // Two who change one row at once: the second one waits, and then has to begin again.
-          if (error.code !== 'XX000') throw error;
-          return client.query(`ALTER ROLE ${rows[0].user}`);
-        });
+      await client.query('SELECT pg_advisory_lock(1)'); // two cannot change one row of the catalog at once
+      const written =
+        "SELECT format('%I LOGIN PASSWORD %L', $1::text, $2::text) AS user, to_regrole($1) IS NOT NULL AS there";
+      const { rows } = await client.query(written, [user, password]);
+      const [made] = rows;
+      await client.query(made.there ? `ALTER ROLE ${made.user}` : `CREATE ROLE ${made.user} IN ROLE ${role}`);
     }),
   logIn: (settings) => over(settings, async () => {}),
 };
