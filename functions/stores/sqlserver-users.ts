@@ -8,7 +8,8 @@ import { connect, loadDriver, storeError } from './sqlserver-connection.ts';
 // 15023, 15025: somebody made it at the same moment. A login that was restored with another id is led to its user again.
 export const SET_PASSWORD = `
 SET NOCOUNT ON;
-DECLARE @quoted nvarchar(300) = QUOTENAME(@user), @role_quoted nvarchar(300) = QUOTENAME(@role);
+DECLARE @quoted nvarchar(300) = QUOTENAME(@user);
+DECLARE @role_quoted nvarchar(300) = QUOTENAME(@role);
 DECLARE @with nvarchar(400) = N' WITH PASSWORD = ' + QUOTENAME(@password, '''');
 DECLARE @text nvarchar(max);
 BEGIN TRY

@@ -1,14 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { ABOUT } from '../../functions/stores/sqlserver-diagnosis.ts';
 import * as statements from '../../functions/stores/sqlserver-statements.ts';
+import { SET_PASSWORD } from '../../functions/stores/sqlserver-users.ts';
 
 /** Every statement that the store can send, by its name. */
 export const texts: readonly (readonly [name: string, text: string])[] = textsIn(statements, '');
 
 /** What else is sent. */
-export const others: readonly (readonly [name: string, text: string])[] = [['diagnosis', ABOUT]];
+export const others: readonly (readonly [name: string, text: string])[] = [
+  ['diagnosis', ABOUT],
+  ['set_password', SET_PASSWORD],
+];
 
-export const scripts = ['oauth-server.sql', 'oauth-client.sql'].map(
+export const scripts = ['oauth-server.sql', 'oauth-client.sql', 'oauth-roles.sql'].map(
   (name) => [name, readFileSync(new URL(`../../sql/sqlserver/${name}`, import.meta.url), 'utf8')] as const,
 );
 
