@@ -21,23 +21,27 @@ const LOCK_SECONDS = 5;
  * @throws {StoreError} the driver's native client is missing (`unsupported`), the server cannot be reached, or refuses
  */
 export async function connect(settings: DatabaseSettings): Promise<Connection> {
+  const first = searches(settings);
   const driver = await loadDriver();
   try {
     const connection = await connectAs(settings, async (known) => driver.open(await connectionString(known)));
-    return await inSchema(connection, settings);
+    for (const text of first)
+      await connection.query(text).catch(async (cause) => {
+        await connection.close().catch(() => {});
+        throw cause;
+      });
+    return connection;
   } catch (cause) {
     throw storeError(cause);
   }
 }
 
-/** Tables and procedures are looked for in the schema that is meant. */
-async function inSchema(connection: Connection, { schema }: DatabaseSettings): Promise<Connection> {
-  if (schema === undefined) return connection;
-  if (!/^[A-Za-z]\w*$/.test(schema))
-    throw new StoreError('unsupported', 'schema: Db2 takes letters, digits and _ here; give it another name');
-  await connection.query(`SET CURRENT SCHEMA ${schema}`);
-  await connection.query(`SET CURRENT PATH SYSTEM PATH, ${schema}`);
-  return connection;
+/** How tables and procedures are looked for in the schema that is meant. */
+function searches({ schema }: DatabaseSettings): readonly string[] {
+  if (schema === undefined) return [];
+  if (/^[A-Za-z]\w*$/.test(schema))
+    return [`SET CURRENT SCHEMA = ${schema}`, `SET CURRENT PATH = SYSTEM PATH, ${schema}`];
+  throw new StoreError('unsupported', 'schema: Db2 takes letters, digits and _ here; give it another name');
 }
 
 async function loadDriver(): Promise<Driver> {

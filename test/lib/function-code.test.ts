@@ -3,7 +3,7 @@ import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type FunctionName, functionNames, type ProvisioningFunction } from '../../functions/config/functions.ts';
+import { type BundledFunction, functionNames } from '../../functions/config/functions.ts';
 import { createKeyring } from '../../functions/domain/keyring.ts';
 import { mint, newGrantId } from '../../functions/domain/token.ts';
 import { functionCode } from '../../lib/function-code.ts';
@@ -11,7 +11,7 @@ import { functionCode } from '../../lib/function-code.ts';
 const engines = ['dynamodb', 'postgresql', 'sqlserver'] as const;
 type Engine = (typeof engines)[number];
 
-const folderOf = (name: FunctionName | ProvisioningFunction, engines: readonly Engine[], texts = {}) =>
+const folderOf = (name: BundledFunction, engines: readonly Engine[], texts = {}) =>
   functionCode(name, engines, texts).path;
 
 const filesIn = (folder: string) => globSync('**/*.mjs', { cwd: folder }).map((file) => join(folder, file));
@@ -39,7 +39,7 @@ const places = {
 };
 
 /** What a function answers that AWS Lambda runs from this folder: nothing else of the project is near it. */
-function invoke(folder: string, name: FunctionName, event: object, env: Record<string, string>) {
+function invoke(folder: string, name: BundledFunction, event: object, env: Record<string, string>) {
   const program = `
     const { handler } = await import(${JSON.stringify(join(folder, `${name}.mjs`))});
     const answer = await handler(${JSON.stringify(event)}, { getRemainingTimeInMillis: () => 10000 }).catch(String);
@@ -107,6 +107,17 @@ describe('the code of a function', () => {
     expect(answered({ NODE_PATH: layer })).toBe(503);
     expect(answered({})).not.toBe(503);
     rmSync(layer, { recursive: true });
+  });
+
+  it('that rotates passwords holds the driver of its engine alone, and asks AWS Secrets Manager', () => {
+    const folder = folderOf('rotate-database-password', ['sqlserver']);
+    for (const [driver, word] of Object.entries(drivers)) expect(holds(folder, word)).toBe(driver === 'sqlserver');
+    const env = {
+      ...{ DATABASE_ENGINE: 'sqlserver', DATABASE_HOST: '127.0.0.1', DATABASE_PORT: '1', DATABASE_NAME: 'oauth' },
+      ...{ MASTER_SECRET_ARN: 'arn', AWS_ENDPOINT_URL: 'http://127.0.0.1:1' },
+    };
+    const event = { Step: 'setSecret', SecretId: 'arn', ClientRequestToken: 'token' };
+    expect(invoke(folder, 'rotate-database-password', event, env)).toMatch(/DescribeSecret got no answer/);
   });
 
   it('without the driver of its store says that it has none', () => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import pg from 'pg';
-import { afterAll } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../functions/domain/ports.ts';
 import { createEngine } from '../../functions/stores/oracle.ts';
 import { encoded, rowsOf, whole } from '../../functions/stores/oracle-binds.ts';
@@ -14,7 +14,7 @@ import type { Row, Run } from '../../functions/stores/sql-dialect.ts';
 import { createVirtualClock } from '../conformance/index.ts';
 import { conform } from './conform.ts';
 import { countCalls } from './count-calls.ts';
-import { callOf, procedureOf, tablesOf } from './oracle-plpgsql.ts';
+import { callOf, procedureOf, rolesOf, tablesOf } from './oracle-plpgsql.ts';
 
 // The conformance suite over the statements, the scripts and the binds of the Oracle store, run by PostgreSQL in PL/pgSQL
 // (oracle-plpgsql.ts): what the blocks decide, sessions that really meet included. Nothing here runs on Oracle but two cases on
@@ -58,8 +58,12 @@ async function decisionsOn(serverUrl: string): Promise<void> {
   const procedures = new Map(blocks.map((text, index) => [text, `block_${index}`]));
   await query(onDatabase.href, ...[...procedures].map(([text, name]) => procedureOf(name, text)));
 
-  const open = async (): Promise<Engine> => {
-    const pool = new pg.Pool({ connectionString: onDatabase.href, max: 8 });
+  const roles = await readFile(new URL('../../sql/oracle/oauth-roles.sql', import.meta.url), 'utf8');
+  await query(onDatabase.href, ...rolesOf(roles));
+
+  // What writes has no more privileges than its role: the whole suite needs none.
+  const open = async (role = 'oauth_writer'): Promise<Engine> => {
+    const pool = new pg.Pool({ connectionString: onDatabase.href, max: 8, options: `-c role=${role}` });
     pool.on('error', () => {});
     const types = { getTypeParser: (oid: number) => (oid === 20 ? Number : pg.types.getTypeParser(oid, 'text')) };
     const run: Run = async (_name, text, given) => {
@@ -136,4 +140,42 @@ async function decisionsOn(serverUrl: string): Promise<void> {
       ],
     },
   );
+  describe('the privileges of sql/oracle/oauth-roles.sql', () => {
+    const digest = Buffer.alloc(32, 1);
+    const now = 1_800_000_000;
+    const artifact = { kind: 'k', id: digest, expiresAt: now + 60, data: new Uint8Array([1]) };
+    const refused = (call: Promise<unknown>) => expect(call).rejects.toMatchObject({ cause: { code: '42501' } });
+    const as = async (role: string, work: (engine: Engine) => Promise<void>) => {
+      const engine = await open(role);
+      await work(engine).finally(() => engine.close());
+    };
+
+    it('let a reader look up, and no more', () =>
+      as('oauth_reader', async ({ authorizationCodes, accessTokens, clientAccessTokens, artifacts }) => {
+        const key = { grantId: digest.subarray(0, 12), digest };
+        expect(await accessTokens.findAccess(key, { now })).toEqual({ outcome: 'unknown' });
+        expect(await accessTokens.findRefresh(key, { now })).toEqual({ outcome: 'unknown' });
+        expect(await authorizationCodes.find(digest, { now })).toEqual({ outcome: 'unknown' });
+        expect(await clientAccessTokens.get('c', 'k', { now })).toBeUndefined();
+        await refused(artifacts.find('k', digest, { now }));
+        await refused(accessTokens.revokeAccess(key, { now }));
+        await refused(authorizationCodes.remove(digest));
+      }));
+
+    it('let a checker keep artifacts as well', () =>
+      as('oauth_checker', async ({ authorizationCodes, artifacts }) => {
+        await artifacts.put(artifact, { now });
+        expect(await artifacts.putOnce(artifact, { now, attempt: Buffer.alloc(16) })).toBe(false);
+        expect(await artifacts.find('k', digest, { now })).toMatchObject({ outcome: 'active' });
+        expect(await authorizationCodes.find(digest, { now })).toEqual({ outcome: 'unknown' });
+        await refused(authorizationCodes.remove(digest));
+      }));
+
+    it('let a purge remove, and add nothing', () =>
+      as('oauth_purger', async ({ authorizationCodes, accessTokens, clientAccessTokens, artifacts }) => {
+        for (const store of [authorizationCodes, accessTokens, clientAccessTokens, artifacts])
+          await store.purgeExpired({ now, limit: 10 });
+        await refused(artifacts.put({ ...artifact, kind: 'new' }, { now }));
+      }));
+  });
 }

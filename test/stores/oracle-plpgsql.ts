@@ -72,6 +72,17 @@ export function callOf(text: string, procedure: string | undefined): { text: str
   return { text: query.replaceAll(/ROWS ONLY\)(?! AS)/g, 'ROWS ONLY) AS counted'), names };
 }
 
+/** The roles of a script, and what they may do. Oracle's READ is PostgreSQL's SELECT; its SELECT takes locks, too. */
+export const rolesOf = (script: string): string[] =>
+  [...script.matchAll(/^make\('(.*?)'\);$/gm)].map(([, text]) =>
+    replaced(String(text), [
+      [/^CREATE ROLE .*$/, 'DO $$$$ BEGIN $&; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$$$'],
+      [/^GRANT SELECT/, 'GRANT SELECT, UPDATE'],
+      [/^GRANT SELECT, UPDATE, INSERT, UPDATE/, 'GRANT SELECT, INSERT, UPDATE'],
+      [/^GRANT READ/, 'GRANT SELECT'],
+    ]),
+  );
+
 /** The tables and indexes of a script. A RAW is as long as it says at most, and never empty. */
 export function tablesOf(script: string): string[] {
   const made = [...script.matchAll(/^make\('(.*?)'\);$/gms)].map(([, text]) => String(text).replaceAll("''", "'"));
