@@ -5,10 +5,10 @@ import type { DatabaseServer } from './database-server.ts';
 import { type Db2Options, db2 } from './db2.ts';
 import { type DynamodbOptions, dynamodb } from './dynamodb.ts';
 import type { Engineer } from './engine-deployment.ts';
-import { oracle } from './imported-servers.ts';
 import { type KeyspacesOptions, keyspaces } from './keyspaces.ts';
 import { type MariadbOptions, mariadb } from './mariadb.ts';
 import { type MysqlOptions, mysql } from './mysql.ts';
+import { type OracleOptions, oracle } from './oracle.ts';
 import { type PostgresqlOptions, postgresql } from './postgresql.ts';
 import { type SqlserverOptions, sqlserver } from './sqlserver.ts';
 import { type ValkeyOptions, valkey } from './valkey.ts';
@@ -22,6 +22,7 @@ export interface EngineOptions
     MysqlOptions,
     MariadbOptions,
     SqlserverOptions,
+    OracleOptions,
     Db2Options,
     ValkeyOptions,
     CassandraOptions,

@@ -5,6 +5,7 @@ import { ProxyTarget } from 'aws-cdk-lib/aws-rds';
 import { databaseProxy, proxyFacts } from './database-proxy.ts';
 import { onePerFunction, userFor, watchedProxy, watchedRotation } from './database-server.ts';
 import { iamConnection } from './iam-connection.ts';
+import { PASSWORD_DAYS, type PasswordOptions } from './instance-options.ts';
 import type { InstanceLogin } from './rds-instance.ts';
 import { secretFact, UserSecrets, userSecretFacts } from './user-secrets.ts';
 
@@ -47,13 +48,6 @@ export const proxyLogin: InstanceLogin = {
     );
   },
 };
-
-export interface PasswordOptions {
-  /** Days after which the password of each user is replaced. Default: 30. */
-  readonly passwordDays?: number;
-}
-
-export const PASSWORD_DAYS = 30;
 
 /**
  * With a password that AWS Secrets Manager has replaced again and again; for a user who does not own the tables, of whoever does

@@ -2,7 +2,8 @@ import { DatabaseInstanceEngine, MariaDbEngineVersion } from 'aws-cdk-lib/aws-rd
 import { usualPorts } from '../functions/config/engines.ts';
 import { databaseServer } from './database-server.ts';
 import { iamLogin } from './instance-login.ts';
-import { createdInstance, type InstanceEngine, instanceFaults, type RdsInstanceOptions } from './rds-instance.ts';
+import { instanceFaults, type RdsInstanceOptions } from './instance-options.ts';
+import { createdInstance, type InstanceEngine } from './rds-instance.ts';
 
 // How the database engine `mariadb` is deployed: an instance of Amazon RDS, or a server that is there.
 

@@ -9,8 +9,9 @@ import {
 } from './aurora-mysql.ts';
 import { auroraOrInstance, databaseServer } from './database-server.ts';
 import { iamLogin } from './instance-login.ts';
+import { instanceFaults, type RdsInstanceOptions } from './instance-options.ts';
 import { innodbParameters } from './mariadb.ts';
-import { createdInstance, type InstanceEngine, instanceFaults, type RdsInstanceOptions } from './rds-instance.ts';
+import { createdInstance, type InstanceEngine } from './rds-instance.ts';
 
 // How the database engine `mysql` is deployed: Aurora, an instance of Amazon RDS, or a server that is there.
 

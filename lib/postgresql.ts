@@ -10,7 +10,8 @@ import {
 } from './aurora-postgresql.ts';
 import { auroraOrInstance, databaseServer } from './database-server.ts';
 import { proxyLogin } from './instance-login.ts';
-import { createdInstance, type InstanceEngine, instanceFaults, type RdsInstanceOptions } from './rds-instance.ts';
+import { instanceFaults, type RdsInstanceOptions } from './instance-options.ts';
+import { createdInstance, type InstanceEngine } from './rds-instance.ts';
 
 // How the database engine `postgresql` is deployed: Aurora or an instance of Amazon RDS, behind RDS Proxy, or a server that is
 // there.

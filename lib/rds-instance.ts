@@ -1,12 +1,5 @@
 import { Duration, type RemovalPolicy, Validations } from 'aws-cdk-lib';
-import {
-  InstanceArchitecture,
-  InstanceClass,
-  InstanceSize,
-  InstanceType,
-  Port,
-  type SecurityGroup,
-} from 'aws-cdk-lib/aws-ec2';
+import { InstanceClass, InstanceSize, InstanceType, Port, type SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import {
@@ -19,32 +12,17 @@ import {
   OptionGroup,
   StorageType,
 } from 'aws-cdk-lib/aws-rds';
-import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
-import { type Fault, kindOf, when } from '../functions/config/faults.ts';
 import type { Watched } from './alarms.ts';
 import type { Network, StoreConnection } from './connection.ts';
 import { type CreatedServer, type DatabaseServer, watchedInstance } from './database-server.ts';
 import type { FactsOf } from './engine-deployment.ts';
+import { MAX_CONNECTIONS, MAX_STORAGE, type RdsInstanceOptions, STORAGE } from './instance-options.ts';
 import type { NetworkService, PrivateNetwork } from './network.ts';
-import { DatabaseSchema, type DatabaseSchemaProps, type SchemaApplication } from './schema.ts';
+import { DatabaseSchema, type DatabaseSchemaProps } from './schema.ts';
 
 // What instances of Amazon RDS have in common, whatever they speak. How one differs is data in the file of its engine.
-
-/** What may be said of an instance beside the configuration. */
-export interface RdsInstanceOptions {
-  /** Default: one with 2 processors and 8 GiB of memory. */
-  readonly instanceType?: InstanceType;
-  /** A second instance in another Availability Zone, which takes over when the first one fails. Default: true. */
-  readonly multiAz?: boolean;
-  /** Gigabytes of storage to begin with, and the most that RDS adds to by itself. Default: 100 and 1000. */
-  readonly storageGigabytes?: number;
-  readonly maxStorageGigabytes?: number;
-  /** The connections that the server takes; each execution environment of a function has one. Default: 500. */
-  readonly maxConnections?: number;
-  /** Default: automatic. */
-  readonly schema?: SchemaApplication;
-}
 
 export interface RdsInstanceProps extends RdsInstanceOptions {
   readonly network: PrivateNetwork;
@@ -72,6 +50,8 @@ export interface InstanceEngine extends Pick<DatabaseSchemaProps, 'engine'> {
   /** Default: m7g.large. */
   readonly instanceType?: InstanceType;
   readonly license?: 'license-included' | 'bring-your-own-license' | 'marketplace-license';
+  /** Whether the master user’s password has letters and digits alone: made here then, and left as it is. Default: RDS makes it. */
+  readonly hasPlainPassword?: boolean;
   /** What goes to CloudWatch: nothing that holds the values of statements. */
   readonly logs: readonly string[];
   parameters(maxConnections: number): Readonly<Record<string, string>>;
@@ -120,7 +100,6 @@ export interface ConnectedInstance {
 
 /** Who owns the tables. */
 export const MASTER = 'oauth_admin';
-const MAX_CONNECTIONS = 500;
 
 const commonFacts = ['host', 'databaseName', 'instanceId'] as const;
 export type RdsInstanceFacts = FactsOf<(typeof commonFacts)[number]> & FactsOf<string>;
@@ -146,8 +125,10 @@ export class RdsInstance extends Construct {
     const servers = network.securityGroup('InstanceGroup', `The instance of ${title}`, this);
     const schemas = network.securityGroup('SchemaGroup', 'The function that applies the schema', this);
     schemas.connections.allowTo(servers, Port.tcp(port), title);
-    this.instance = createInstance(this, { ...props, databaseName: database }, engine, servers);
-    const { secret: master, instanceResourceId, dbInstanceEndpointAddress: host } = this.instance;
+    const plain = engine.hasPlainPassword ? plainMaster(this, props) : undefined;
+    this.instance = createInstance(this, { ...props, databaseName: database }, engine, servers, plain);
+    const { instanceResourceId, dbInstanceEndpointAddress: host } = this.instance;
+    const master = plain ?? this.instance.secret;
     if (!master || !instanceResourceId) throw new Error(`${this.node.path}: the instance has no secret or no id`);
     const applied = new DatabaseSchema(this, 'Schema', {
       engine: engine.engine,
@@ -188,6 +169,7 @@ function createInstance(
   props: RdsInstanceProps & { readonly databaseName: string },
   engine: InstanceEngine,
   servers: SecurityGroup,
+  master: ISecret | undefined,
 ): DatabaseInstance {
   const { network, encryptionKey, multiAz = true, deletionProtection, removalPolicy } = props;
   const { instanceEngine, login, hasDatabase = true, further } = engine;
@@ -201,8 +183,12 @@ function createInstance(
     securityGroups: [servers],
     publiclyAccessible: false,
     ...(hasDatabase && { databaseName: props.databaseName }),
-    credentials: Credentials.fromUsername(MASTER, { ...(encryptionKey && { encryptionKey }) }),
-    manageMasterUserPassword: true,
+    ...(master
+      ? { credentials: Credentials.fromPassword(MASTER, master.secretValueFromJson('password')) }
+      : {
+          credentials: Credentials.fromUsername(MASTER, { ...(encryptionKey && { encryptionKey }) }),
+          manageMasterUserPassword: true,
+        }),
     ...(login.isIam && { iamAuthentication: true }),
     // Its authority is among those that functions trust, which the package carries.
     caCertificate: CaCertificate.RDS_CA_RSA2048_G1,
@@ -238,6 +224,27 @@ function createInstance(
   return instance;
 }
 
+/** The secret of a master user whose password is not RDS’s to make. */
+function plainMaster(scope: Construct, { encryptionKey, removalPolicy }: RdsInstanceProps): ISecret {
+  const secret = new Secret(scope, 'Master', {
+    description: `The master user of ${scope.node.path}`,
+    generateSecretString: {
+      secretStringTemplate: JSON.stringify({ username: MASTER }),
+      generateStringKey: 'password',
+      excludePunctuation: true,
+      passwordLength: 30,
+    },
+    ...(encryptionKey && { encryptionKey }),
+    removalPolicy,
+  });
+  Validations.of(secret).acknowledge({
+    id: 'AwsSolutions-SMG4',
+    reason:
+      'Only a deployment and the rotation of others use it; RDS, which would rotate it, makes passwords that the driver cannot be given.',
+  });
+  return secret as ISecret;
+}
+
 function optionGroup(
   scope: Construct,
   { network: { vpc }, removalPolicy }: RdsInstanceProps,
@@ -251,65 +258,6 @@ function optionGroup(
   group.applyRemovalPolicy(removalPolicy); // that of the instance, which cannot be without
   return group;
 }
-
-const STORAGE = 100;
-const MAX_STORAGE = 1000;
-/** gp3: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html */
-const LEAST_STORAGE = 20;
-const MOST_STORAGE = 65_536;
-
-/** What is wrong with what was said of an instance, under the name of the option. */
-export function instanceFaults(
-  option: string,
-  options: RdsInstanceOptions & { readonly passwordDays?: number },
-): Fault[] {
-  const { storageGigabytes = STORAGE, maxStorageGigabytes = MAX_STORAGE } = options;
-  const leastMax = Math.ceil(storageGigabytes * 1.1);
-  const whole = (setting: string, value: number | undefined, least: number, most: number, why = '') =>
-    when(
-      value !== undefined && !(Number.isInteger(value) && value >= least && value <= most),
-      [option, setting],
-      kindOf(value),
-      `a whole number from ${least} to ${most}${why}`,
-    );
-  return [
-    ...whole('storageGigabytes', storageGigabytes, LEAST_STORAGE, MOST_STORAGE),
-    ...whole(
-      'maxStorageGigabytes',
-      maxStorageGigabytes,
-      leastMax,
-      MOST_STORAGE,
-      ': a tenth more than storageGigabytes, or above',
-    ),
-    ...whole('maxConnections', options.maxConnections, 10, 16_000),
-    // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotationRulesType.html
-    ...whole('passwordDays', options.passwordDays, 1, 1000),
-  ];
-}
-
-/** What is wrong with the name of a database that the deployment creates. */
-export const nameFaults = (
-  path: readonly unknown[],
-  { database }: DatabaseServer,
-  { databaseNames }: Pick<InstanceEngine, 'databaseNames'>,
-): Fault[] =>
-  databaseNames
-    ? when(
-        database !== undefined && !databaseNames.pattern.test(database),
-        [...path, 'database'],
-        kindOf(database),
-        databaseNames.accepted,
-      )
-    : [];
-
-/** Of engines whose vendor has nothing for ARM. */
-export const intelFaults = (option: string, { instanceType }: RdsInstanceOptions, title: string): Fault[] =>
-  when(
-    instanceType?.architecture === InstanceArchitecture.ARM_64,
-    [option, 'instanceType'],
-    String(instanceType),
-    `one of x86_64: there is no ${title} for ARM`,
-  );
 
 /** An instance that the deployment creates, of this engine. */
 export const createdInstance = (

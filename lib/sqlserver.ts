@@ -4,15 +4,15 @@ import { usualPorts } from '../functions/config/engines.ts';
 import { type Fault, when } from '../functions/config/faults.ts';
 import { either } from '../functions/config/fields.ts';
 import { databaseServer } from './database-server.ts';
-import { type PasswordOptions, passwordLogin } from './instance-login.ts';
+import { passwordLogin } from './instance-login.ts';
 import {
-  createdInstance,
-  type InstanceEngine,
   instanceFaults,
   intelFaults,
   nameFaults,
+  type PasswordOptions,
   type RdsInstanceOptions,
-} from './rds-instance.ts';
+} from './instance-options.ts';
+import { createdInstance, type InstanceEngine } from './rds-instance.ts';
 
 // How the database engine `sqlserver` is deployed: an instance of Amazon RDS, or a server that is there.
 

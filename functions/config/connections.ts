@@ -227,7 +227,7 @@ const databaseServer = v.pipe(
         v.url('a URL'),
         v.description(
           'URL of an existing server and database, such as postgresql://host:5432/oauth; or give host, port and database. ' +
-            'Default: the deployment creates the server, of PostgreSQL, MySQL or MariaDB.',
+            'Default: the deployment creates the server.',
         ),
       ),
     ),

@@ -13,6 +13,10 @@ type Json = ReturnType<typeof JSON.parse>;
 
 const passwordAlarms = ['database-connections-d', 'database-storage-d', 'password-rotation-d'];
 
+const client = { db2: { clientLayer: 'arn:aws:lambda:eu-central-1:111122223333:layer:db2-client:1' } };
+const ids = { ibmCustomerId: '1234567', ibmSiteId: '1234567890' };
+const marketplace = { license: 'marketplace-license' } as const;
+
 describe.each([
   ['postgresql', 'Aurora', {}, ['database-connections-d']],
   ['postgresql', 'an instance', { postgresqlInstance: {} }, ['database-connections-d', 'database-storage-d']],
@@ -20,6 +24,9 @@ describe.each([
   ['mysql', 'an instance', { mysqlInstance: {} }, ['database-connections-d', 'database-storage-d']],
   ['mariadb', 'an instance', {}, ['database-connections-d', 'database-storage-d']],
   ['sqlserver', 'an instance', {}, passwordAlarms],
+  ['oracle', 'an instance', {}, passwordAlarms],
+  ['db2', 'an instance with a licence of yours', { ...client, db2Instance: ids }, passwordAlarms],
+  ['db2', 'an instance with one of AWS Marketplace', { ...client, db2Instance: marketplace }, passwordAlarms],
 ] as const)('a deployment with a database of %s that it creates: %s', (engine, _, options, watched) => {
   const configuration: ConfigurationInput = {
     accessTokenStores: { tokens: { storeIn: 'database', database: 'd' } },
@@ -108,6 +115,54 @@ describe('what is said of an instance', () => {
       'sqlserverInstance.instanceType: found m7g.large; accepted: one of x86_64: there is no SQL Server for ARM',
     ],
     ['sqlserver', {}, 'databases["d"].database: found text; accepted: letters, digits and _, a letter first', "it's"],
+    ['oracle', { oracleInstance: { edition: 'se' } }, 'oracleInstance.edition: found another one; accepted: se2 or ee'],
+    [
+      'oracle',
+      { oracleInstance: { edition: 'ee', license: 'license-included' } },
+      'oracleInstance.license: found another one; accepted: bring-your-own-license, for the edition ee',
+    ],
+    [
+      'oracle',
+      { oracleInstance: { instanceType: of('m5.8xlarge') } },
+      'oracleInstance.instanceType: found m5.8xlarge; accepted: 4xlarge at most, for the edition se2',
+    ],
+    [
+      'oracle',
+      {},
+      'databases["d"].database: found text; accepted: up to 8 letters and digits, a letter first',
+      'oauth_tokens',
+    ],
+    [
+      'db2',
+      client,
+      'db2Instance.ibmCustomerId: found nothing; accepted: IBM’s id of the customer, digits: it stands on the Proof of Entitlement; or license: marketplace-license',
+    ],
+    [
+      'db2',
+      { ...client, db2Instance: { ...ids, ibmSiteId: 'mine' } },
+      'db2Instance.ibmSiteId: found text; accepted: IBM’s id of the site, digits',
+    ],
+    [
+      'db2',
+      { ...client, db2Instance: { ...marketplace, ibmSiteId: '1' } },
+      'db2Instance.ibmSiteId: found text; accepted: nothing',
+    ],
+    [
+      'db2',
+      { ...client, db2Instance: { ...ids, license: 'license-included' } },
+      'db2Instance.license: found another one; accepted: bring-your-own-license or marketplace-license',
+    ],
+    [
+      'db2',
+      { ...client, db2Instance: { ...ids, edition: 'ce' } },
+      'db2Instance.edition: found another one; accepted: se or ae',
+    ],
+    [
+      'db2',
+      { ...client, db2Instance: { ...ids, instanceType: of('m6i.metal') } },
+      'db2Instance.instanceType: found m6i.metal; accepted: 8xlarge at most, for the edition se',
+    ],
+    ['db2', { db2Instance: ids }, 'db2.clientLayer: found nothing; accepted: the ARN of a version of a layer'],
   ])('of %s %o is refused in words', (engine, options, words, database?: string) => {
     expect(refused(engine, options, database)).toThrow(words);
   });
@@ -117,6 +172,9 @@ describe('what is said of an instance', () => {
     ['sqlserver', { sqlserverInstance: { edition: 'express', multiAz: false, instanceType: of('t3.small') } }],
     ['sqlserver', { sqlserverInstance: { edition: 'enterprise', instanceType: of('r6i.xlarge'), passwordDays: 7 } }],
     ['sqlserver', { sqlserverInstance: { edition: 'web' } }],
+    ['oracle', { oracleInstance: { license: 'bring-your-own-license', instanceType: of('r5.4xlarge') } }],
+    ['oracle', { oracleInstance: { edition: 'ee', instanceType: of('m6i.8xlarge') } }],
+    ['db2', { ...client, db2Instance: { ...ids, edition: 'ae', instanceType: of('r6i.16xlarge') } }],
   ])('of %s %o is taken', (engine, options) => {
     expect(refused(engine, options)).not.toThrow();
   });

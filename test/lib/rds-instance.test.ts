@@ -10,9 +10,12 @@ import { parseConfiguration } from '../../functions/config/configuration.ts';
 import { defaultThresholds } from '../../lib/alarms.ts';
 import type { StoreConnection } from '../../lib/connection.ts';
 import type { DatabaseServer } from '../../lib/database-server.ts';
+import { db2Instance } from '../../lib/db2.ts';
+import type { RdsInstanceOptions } from '../../lib/instance-options.ts';
 import { mariadbInstance } from '../../lib/mariadb.ts';
 import { mysqlInstance } from '../../lib/mysql.ts';
 import { functionNetwork, networkFacts, PrivateNetwork } from '../../lib/network.ts';
+import { oracleInstance } from '../../lib/oracle.ts';
 import { Facts, publishedFacts } from '../../lib/parameters.ts';
 import { postgresqlInstance } from '../../lib/postgresql.ts';
 import {
@@ -20,7 +23,6 @@ import {
   instanceConnection,
   RdsInstance,
   type RdsInstanceFacts,
-  type RdsInstanceOptions,
   rdsInstanceFacts,
 } from '../../lib/rds-instance.ts';
 import { sqlserverInstance } from '../../lib/sqlserver.ts';
@@ -84,6 +86,7 @@ const mysqlDriver = ['mysql_clear_password', 'GET_LOCK'];
 
 /** What is expected of an engine without IAM. */
 const withPasswords = (port: number, settings: object) => ({
+  absent: 'pg_try_advisory_xact_lock',
   ways: [
     `Clients InstanceGroup ${port}`,
     `SchemaGroup InstanceGroup ${port}`,
@@ -176,8 +179,48 @@ const engines = [
     },
     ...withPasswords(1433, {}),
     words: ['sp_getapplock'],
-    absent: 'pg_try_advisory_xact_lock',
     schema: { type: 'Custom::SqlserverSchema', client: 'sqlcmd' },
+  },
+  {
+    engine: oracleInstance(),
+    instance: {
+      Engine: 'oracle-se2',
+      EngineVersion: '19.0.0.0.ru-2025-10.rur-2025-10.r1',
+      DBInstanceClass: 'db.m5.large',
+      DBName: 'oauth',
+      CharacterSetName: 'AL32UTF8',
+      LicenseModel: 'license-included',
+    },
+    logs: ['alert', 'listener'],
+    family: 'oracle-se2-19',
+    parameters: { processes: '650' },
+    ...withPasswords(2484, { schema: 'oauth_admin' }),
+    words: ['ORA-'],
+    schema: { type: 'Custom::OracleSchema', client: 'sqlplus' },
+  },
+  {
+    engine: db2Instance({ ibmCustomerId: '1234567', ibmSiteId: '1234567890' }),
+    instance: {
+      Engine: 'db2-se',
+      EngineVersion: '11.5.9.0.sb00075854.r1',
+      DBInstanceClass: 'db.m6i.large',
+      DBName: 'oauth',
+      LicenseModel: 'bring-your-own-license',
+      EnablePerformanceInsights: false,
+      ManageMasterUserPassword: Match.absent(),
+      MasterUserPassword: { 'Fn::Join': ['', Match.arrayWith(['{{resolve:secretsmanager:'])] },
+    },
+    logs: ['notify.log'],
+    family: 'db2-se-11.5',
+    parameters: {
+      DB2COMM: 'SSL',
+      ssl_svcename: '50443',
+      'rds.ibm_customer_id': '1234567',
+      'rds.ibm_site_id': '1234567890',
+    },
+    ...withPasswords(50_443, { schema: 'oauth_admin' }),
+    words: ['oauth_schema_lock'],
+    schema: { type: 'Custom::Db2Schema', client: 'db2' },
   },
 ].map((each) => ({ title: each.engine.title, ...each }));
 
@@ -189,6 +232,9 @@ describe.each(engines)('an instance of $title', ({ engine, ...expected }) => {
       DeletionPolicy: 'Retain',
       UpdateReplacePolicy: 'Retain',
       Properties: {
+        EnablePerformanceInsights: true,
+        ManageMasterUserPassword: true,
+        MasterUserPassword: Match.absent(),
         ...expected.instance,
         MultiAZ: true,
         PubliclyAccessible: false,
@@ -201,9 +247,6 @@ describe.each(engines)('an instance of $title', ({ engine, ...expected }) => {
         DeleteAutomatedBackups: false,
         CopyTagsToSnapshot: true,
         CACertificateIdentifier: 'rds-ca-rsa2048-g1',
-        ManageMasterUserPassword: true,
-        MasterUserPassword: Match.absent(),
-        EnablePerformanceInsights: true,
         EnableCloudwatchLogsExports: expected.logs,
       },
     });
@@ -320,4 +363,25 @@ describe.each(engines)('an instance of $title', ({ engine, ...expected }) => {
     Validations.of(checked).addPlugins(new AwsSolutionsChecks(checked));
     expect(() => checked.synth()).not.toThrow();
   });
+});
+
+it('an instance of Oracle has its port of TLS by an option, in 1.2 and with strong ciphers alone', () => {
+  const { ofType, propertiesOf } = deployed(oracleInstance());
+  const [group] = propertiesOf('AWS::RDS::OptionGroup');
+  const [[servers] = []] = ofType('AWS::EC2::SecurityGroup').filter(([id]) => id.includes('InstanceGroup'));
+  expect(group.OptionConfigurations).toEqual([
+    {
+      OptionName: 'SSL',
+      Port: 2484,
+      VpcSecurityGroupMemberships: [{ 'Fn::GetAtt': [servers, 'GroupId'] }],
+      OptionSettings: [
+        { Name: 'SQLNET.SSL_VERSION', Value: '1.2' },
+        { Name: 'SQLNET.CIPHER_SUITE', Value: 'TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384' },
+        { Name: 'FIPS.SSLFIPS_140', Value: 'TRUE' },
+      ],
+    },
+  ]);
+  const [{ OptionGroupName, Port }] = propertiesOf('AWS::RDS::DBInstance');
+  expect(OptionGroupName).toEqual({ Ref: ofType('AWS::RDS::OptionGroup')[0]?.[0] });
+  expect(Port).toBeUndefined();
 });

@@ -9,6 +9,7 @@ import type { NetworkService } from '../../lib/network.ts';
 import { PrivateNetwork } from '../../lib/network.ts';
 import { type InstanceEngine, RdsInstance, type RdsInstanceProps } from '../../lib/rds-instance.ts';
 import { sqlserverInstance } from '../../lib/sqlserver.ts';
+import { StoresStack } from '../../lib/stores-stack.ts';
 
 // Users with passwords, of servers that know no IAM.
 
@@ -171,4 +172,22 @@ describe('the way to Secrets Manager', () => {
     expect(random.Action).toBe('secretsmanager:GetRandomPassword');
     expect(random.Condition.StringEquals).toEqual({ 'aws:PrincipalAccount': account });
   });
+});
+
+it('functions of Db2 that apply the schema and rotate have its native client, and run on the processor that it is for', () => {
+  const clientLayer = 'arn:aws:lambda:eu-central-1:111122223333:layer:db2-client:1';
+  const stack = new StoresStack(new App(), 'Data', {
+    configuration: {
+      accessTokenStores: { tokens: { storeIn: 'database', database: 'd' } },
+      databases: { d: { engine: 'db2' } },
+    },
+    db2: { clientLayer },
+    db2Instance: { ibmCustomerId: '1234567', ibmSiteId: '1234567890' },
+  });
+  const functions: Json[] = Object.values(Template.fromStack(stack).findResources('AWS::Lambda::Function'));
+  for (const name of ['apply-schema', 'rotate-database-password']) {
+    const { Properties } = functions.find((fn) => fn.Properties.Handler === `${name}.handler`);
+    expect(Properties).toMatchObject({ Architectures: ['x86_64'], Layers: [clientLayer] });
+    expect(Properties.Environment.Variables).toMatchObject({ IBM_DB_HOME: '/opt/clidriver' });
+  }
 });
