@@ -2,6 +2,7 @@ import { type Clock, seconds, stopwatch } from './domain/clock.ts';
 import { StoreError } from './domain/errors.ts';
 import type { AccessState, AccessTokenStore, ArtifactStore, Selector, TokenKey } from './domain/ports.ts';
 import type { GrantId } from './domain/token.ts';
+import { within } from './domain/within.ts';
 
 // A cache in front of a durable store. The durable store decides everything; the cache saves look-ups of access tokens. It
 // holds two kinds of artifacts: what was found active, for `cacheSeconds` from before the store was asked; and a mark for each
@@ -135,16 +136,12 @@ const NOTHING = new Uint8Array();
 const grantOf = (state: { outcome: string; grant?: { grantId: GrantId } }): GrantId | undefined => state.grant?.grantId;
 
 /** What it gives, or its failure, or that it took too long. */
-async function withinPatience<T>(work: Promise<T>): Promise<T | StoreError> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<StoreError>((resolve) => {
-    timer = setTimeout(() => resolve(new StoreError('timeout', 'no answer from the cache in time')), PATIENCE_MS);
-  });
+function withinPatience<T>(work: Promise<T>): Promise<T | StoreError> {
   const done = work.catch((error: unknown) => {
     if (error instanceof StoreError) return error;
     throw error;
   });
-  return Promise.race([done, late]).finally(() => clearTimeout(timer));
+  return within(done, PATIENCE_MS, () => new StoreError('timeout', 'no answer from the cache in time'));
 }
 
 type Found = Pick<Extract<AccessState, { access: unknown }>, 'access' | 'grant'>;

@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
-import type { Connection, Driver } from './db2-driver.ts';
+import type { Connection, Driver, Parameter } from './db2-driver.ts';
+import { rowOf } from './db2-values.ts';
 import { authoritiesOf } from './sql-authorities.ts';
+import type { Row } from './sql-dialect.ts';
 import { connectAs, loginOf } from './sql-login.ts';
 import type { DatabaseSettings, TlsSettings } from './sql-settings.ts';
 
@@ -42,6 +43,13 @@ function searches({ schema }: DatabaseSettings): readonly string[] {
   if (/^[A-Za-z]\w*$/.test(schema))
     return [`SET CURRENT SCHEMA = ${schema}`, `SET CURRENT PATH = SYSTEM PATH, ${schema}`];
   throw new StoreError('unsupported', 'schema: Db2 takes letters, digits and _ here; give it another name');
+}
+
+/** Rows of a query. The driver's own `query` closes its cursor on the main thread, which then waits for the server. */
+export async function rowsOf(connection: Connection, text: string, parameters?: readonly Parameter[]): Promise<Row[]> {
+  const [cursor] = await connection.queryResult(text, parameters);
+  const rows = cursor.fetchAll().finally(() => new Promise<void>((closed) => cursor.close(closed)));
+  return ((await rows) as readonly Row[]).map(rowOf);
 }
 
 async function loadDriver(): Promise<Driver> {
@@ -97,20 +105,30 @@ function quoted(name: string, value: string): string {
   return `{${value}}`;
 }
 
-/** The driver reads certificates from files: a file for each text, in the temporary folder. */
+const files = new Map<string, string>();
+
+/** The driver reads certificates from files: one for each text, in a folder of the temporary one that is this process's own. */
+function fileOf(text: string): string {
+  const known = files.get(text);
+  if (known !== undefined) return known;
+  const folder = mkdtempSync(join(tmpdir(), 'oauth2-stores-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'authorities.pem');
+  writeFileSync(path, text, { mode: 0o600 });
+  files.set(text, path);
+  return path;
+}
+
 async function tlsKeywords(host: string, { ca: own, cert, key, servername }: TlsSettings) {
   if (cert !== undefined || key !== undefined)
     throw new StoreError('unsupported', 'a client certificate cannot be shown to Db2: use user and password');
   if (servername !== undefined)
     throw new StoreError('unsupported', 'the name in the certificate of Db2 must be that of the host');
   const ca = own ?? (await authoritiesOf(host));
-  const name = ca && createHash('sha256').update(ca).digest('hex').slice(0, 16);
-  const path = name && join(tmpdir(), `oauth2-stores-${name}.pem`);
-  if (ca && path) await writeFile(path, ca, { mode: 0o600 });
   return {
     SECURITY: 'SSL',
     SSLCLIENTHOSTNAMEVALIDATION: 'BASIC',
-    ...(path && { SSLSERVERCERTIFICATE: path }),
+    ...(ca && { SSLSERVERCERTIFICATE: fileOf(ca) }),
   };
 }
 

@@ -1,9 +1,8 @@
 import { once } from 'node:events';
 import { connect as reach } from 'node:net';
 import { StoreError } from '../domain/errors.ts';
-import { connect, placeOf, stateOf } from './db2-connection.ts';
+import { connect, placeOf, rowsOf, stateOf } from './db2-connection.ts';
 import type { Connection } from './db2-driver.ts';
-import { rowOf } from './db2-values.ts';
 import {
   type Component,
   type Diagnosis,
@@ -15,7 +14,6 @@ import {
   tlsFailed,
   type Words,
 } from './sql-diagnosis.ts';
-import type { Row } from './sql-dialect.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 
 /** What ODBC's `SQLGetInfo` is asked for. */
@@ -63,7 +61,6 @@ async function touch(host: string, port: number, waitMs: number): Promise<void> 
 async function examine(connection: Connection, place: Place, components: readonly Component[]): Promise<Diagnosis> {
   const version = String(connection.getInfoSync?.(DBMS_VERSION) ?? '');
   const product = `${String(connection.getInfoSync?.(DBMS_NAME) ?? 'Db2')} ${version}`;
-  const rowsOf = async (text: string) => ((await connection.query(text)) as readonly Row[]).map(rowOf);
   const examination = {
     product,
     ...(/^\d/.test(version) &&
@@ -73,6 +70,7 @@ async function examine(connection: Connection, place: Place, components: readonl
     async tablesThere(tables: readonly string[]) {
       const names = tables.map((table) => `'${table.toUpperCase()}'`);
       const rows = await rowsOf(
+        connection,
         `SELECT tabname AS name FROM syscat.tables WHERE tabschema = CURRENT SCHEMA AND tabname IN (${names})`,
       );
       return rows.map(({ name }) => String(name).trim().toLowerCase());
@@ -82,7 +80,7 @@ async function examine(connection: Connection, place: Place, components: readonl
       const found: string[] = [];
       for (const table of tables) {
         try {
-          await rowsOf(`SELECT 1 AS one FROM ${table} WHERE 1 = 0`);
+          await rowsOf(connection, `SELECT 1 AS one FROM ${table} WHERE 1 = 0`);
         } catch (cause) {
           if (stateOf(cause).state !== '42501') throw cause;
           found.push(`${table} (SELECT)`);
@@ -91,7 +89,7 @@ async function examine(connection: Connection, place: Place, components: readonl
       return found;
     },
     async versionOf(component: Component) {
-      const [row] = await rowsOf(`SELECT version FROM oauth_schema WHERE component = '${component}'`);
+      const [row] = await rowsOf(connection, `SELECT version FROM oauth_schema WHERE component = '${component}'`);
       return row?.version as number | undefined;
     },
   };

@@ -10,9 +10,16 @@ export interface Parameter {
   readonly Length?: number;
 }
 
+/** Of a query: its rows are still to come. */
+export interface Cursor {
+  fetchAll(): Promise<readonly unknown[]>;
+  close(done: () => void): void;
+}
+
 export interface Connection {
-  /** Rows of a query, or what came out of a procedure, in the order of its parameters. */
+  /** What came out of a procedure, in the order of its parameters; of a query its rows, but see `rowsOf`. */
   query(text: string, parameters?: readonly Parameter[]): Promise<readonly unknown[]>;
+  queryResult(text: string, parameters?: readonly Parameter[]): Promise<readonly [Cursor, ...unknown[]]>;
   beginTransactionSync(): void;
   endTransaction(rollback: boolean): Promise<unknown>;
   close(): Promise<unknown>;

@@ -1,6 +1,4 @@
-import { connect, stateOf, storeError } from './db2-connection.ts';
-import { rowOf } from './db2-values.ts';
-import type { Row } from './sql-dialect.ts';
+import { connect, rowsOf, stateOf, storeError } from './db2-connection.ts';
 import { allOrNothing, createSchema, type SchemaDialect, type Session } from './sql-schema.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 
@@ -51,9 +49,9 @@ async function open({ pool, ...settings }: DatabaseSettings, withinMs: number) {
   };
   return {
     async query(text: string) {
-      const rows = (await connection.query(text)) as readonly Row[];
+      const rows = await rowsOf(connection, text);
       await end(false);
-      return rows.map(rowOf);
+      return rows;
     },
     async script(text: string) {
       if (text === COMMIT || text === ROLLBACK) await end(text === ROLLBACK);

@@ -1,7 +1,8 @@
 import type { Clock } from '../domain/clock.ts';
 import { StoreError } from '../domain/errors.ts';
 import type { Engine } from '../domain/ports.ts';
-import { breaks, connect, storeError } from './db2-connection.ts';
+import { within } from '../domain/within.ts';
+import { breaks, connect, rowsOf, storeError } from './db2-connection.ts';
 import type { Connection } from './db2-driver.ts';
 import * as statements from './db2-statements.ts';
 import { type Bound, bind, rowOf } from './db2-values.ts';
@@ -41,7 +42,9 @@ export async function createEngine(settings: DatabaseSettings, clock: Clock): Pr
       const statement = bound.get(text) ?? bind(text);
       bound.set(text, statement);
       try {
-        return await within(answerOf(held.connection, statement, values), statementTimeoutMs + GRACE_MS);
+        return await within(answerOf(held.connection, statement, values), statementTimeoutMs + GRACE_MS, () => {
+          throw new StoreError('timeout', 'no answer from Db2 in time');
+        });
       } catch (cause) {
         const error = storeError(cause);
         held.broken ||= breaks(error);
@@ -54,8 +57,8 @@ export async function createEngine(settings: DatabaseSettings, clock: Clock): Pr
 async function answerOf(connection: Connection, statement: Bound, values: Readonly<Record<string, unknown>>) {
   const parameters = statement.parametersOf(values);
   if (!statement.isCall) {
-    const rows = (await query(connection, statement.textOf(values), parameters)) as readonly Row[];
-    return { rows: rows.map((row) => rowOf(row)), changed: rows.length };
+    const rows = await query(connection, statement.textOf(values), parameters);
+    return { rows, changed: rows.length };
   }
   const out = await connection.query(statement.text, parameters);
   const row = rowOf(Object.fromEntries(statement.columns.map((column, index) => [column, out[index]])));
@@ -68,21 +71,14 @@ async function answerOf(connection: Connection, statement: Bound, values: Readon
 }
 
 /** Rows, and a commit: nobody waits for locks of a query that was answered. */
-async function query(connection: Connection, text: string, parameters?: Parameters<Connection['query']>[1]) {
+async function query(...query: Parameters<typeof rowsOf>): Promise<Row[]> {
+  const [connection] = query;
   try {
-    return await connection.query(text, parameters);
+    return await rowsOf(...query);
   } finally {
     await connection.endTransaction(false);
     connection.beginTransactionSync();
   }
-}
-
-async function within<T>(work: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new StoreError('timeout', 'no answer from Db2 in time')), ms);
-  });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 async function close(connection: Connection, broken: boolean): Promise<void> {

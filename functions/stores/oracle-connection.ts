@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { BindParameters, Connection, ExecuteOptions, Result } from 'oracledb';
 import { StoreError, type StoreErrorCode } from '../domain/errors.ts';
+import { within } from '../domain/within.ts';
 import { walletOf } from './oracle-wallet.ts';
 import { authoritiesOf } from './sql-authorities.ts';
 import { connectAs, loginOf } from './sql-login.ts';
@@ -73,19 +74,10 @@ export async function connect(
     await connection.execute(statement);
     return connection;
   });
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const answer = () => reject(Object.assign(new Error(`no answer within ${maxWaitMs} ms`), { code: 'ETIMEDOUT' }));
-    timer = setTimeout(answer, maxWaitMs);
-  });
-  try {
-    return await Promise.race([opening, late]);
-  } catch (cause) {
+  return within(opening, maxWaitMs, () => {
     opening.then(close, () => {}); // should it come after all
-    throw cause;
-  } finally {
-    clearTimeout(timer);
-  }
+    throw Object.assign(new Error(`no answer within ${maxWaitMs} ms`), { code: 'ETIMEDOUT' });
+  });
 }
 
 async function logIn(settings: DatabaseSettings): Promise<Connection> {
@@ -102,17 +94,11 @@ const end = (connection: Connection) =>
   (connection as unknown as Hanging)._impl?.nscon?.forceDisconnect(new Error('no answer from Oracle in time'));
 
 /** Rejects, and ends the connection, where a call gets no answer. */
-async function answered<T>(connection: Connection, call: Promise<T>, withinMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(Object.assign(new Error(`no answer within ${withinMs} ms`), { code: 'NJS-123' }));
-      end(connection);
-    }, withinMs);
+const answered = <T>(connection: Connection, call: Promise<T>, withinMs: number): Promise<T> =>
+  within(call, withinMs, () => {
+    end(connection);
+    throw Object.assign(new Error(`no answer within ${withinMs} ms`), { code: 'NJS-123' });
   });
-  call.catch(() => {});
-  return Promise.race([call, late]).finally(() => clearTimeout(timer));
-}
 
 /**
  * Sends a statement. The driver asks the server to break off what takes longer than its `callTimeout`, and waits for the

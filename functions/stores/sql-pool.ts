@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../domain/clock.ts';
 import { StoreError } from '../domain/errors.ts';
+import { within } from '../domain/within.ts';
 import type { PoolSettings } from './sql-settings.ts';
 
 /** What the pool asks of an engine's driver. */
@@ -176,16 +177,12 @@ export function createPool<Connection>(
     }
   };
 
-  const answers = async (connection: Connection): Promise<boolean> => {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<false>((resolve) => {
-      timer = setTimeout(resolve, VALIDATION_MS, false);
-    });
+  const answers = (connection: Connection): Promise<boolean> => {
     const answered = connections.validate(connection).then(
       () => true,
       () => false,
     );
-    return Promise.race([answered, late]).finally(() => clearTimeout(timer));
+    return within(answered, VALIDATION_MS, () => false);
   };
 
   for (let missing = Math.min(initialSize, maxActive); missing > 0; missing -= 1) prepare();

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { breaks, connectionString, storeError } from '../../functions/stores/db2-connection.ts';
 import { diagnose } from '../../functions/stores/db2-diagnosis.ts';
@@ -49,6 +50,10 @@ describe('the connection string', () => {
     expect(text).toContain('SECURITY=SSL;SSLCLIENTHOSTNAMEVALIDATION=BASIC;');
     const file = /SSLSERVERCERTIFICATE=([^;]+);/.exec(text)?.[1] ?? '';
     expect(await readFile(file, 'utf8')).toBe(ca);
+    // Nobody else can have put it there, or a link in its place.
+    expect((await stat(dirname(file))).mode & 0o777).toBe(0o700);
+    expect(await readdir(dirname(file))).toEqual([basename(file)]);
+    expect(await connectionString({ ...place, tls: { ca } })).toBe(text);
     expect(await connectionString({ ...place, tls: false })).not.toContain('SECURITY');
   });
 
