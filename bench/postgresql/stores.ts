@@ -9,7 +9,7 @@ import { query, type Tables } from './tables.ts';
 // The stores beside their floors: the bare driver with one prepared statement, through a pool of the same size.
 
 /** What a purge removes at once. */
-const PURGED = 100;
+const PURGED = 50;
 
 /** The bare driver: one prepared statement. */
 function floorsOf(pool: pg.Pool, { grants }: Tables) {
@@ -66,7 +66,7 @@ function floorsOf(pool: pg.Pool, { grants }: Tables) {
   };
 }
 
-/** Each call removes a hundred: what has expired, and, beside it, as many rows of the floor's by their keys. */
+/** Each call removes fifty: what has expired, and, beside it, as many rows of the floor's by their keys. */
 function purges({ accessTokens }: Engine, pool: pg.Pool, { url }: Tables) {
   const expired = NOW - 2 * DAY; // nothing else has expired by then
   return {

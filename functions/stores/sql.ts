@@ -30,10 +30,10 @@ import { accessOf, artifactOf, codeOf, defined, entryOf, grantOf, refreshOf } fr
 // dialect decides everything; nothing is decided here.
 
 const REVOKE_BATCH = 1000;
-/** Over within a millisecond or two of a server's time: whoever comes meanwhile waits for no longer behind it. */
-const PURGE_BATCH = 100;
-/** So many times as long as a batch took is the pause before the next: of a purge's time four fifths are the others'. */
-const PURGE_PAUSE = 4;
+/** Over within a millisecond of a server's time, or a part of it: whoever comes meanwhile waits for no longer behind it. */
+const PURGE_BATCH = 50;
+/** So many times as long as a batch took is the pause before the next: of a purge's time three quarters are the others'. */
+const PURGE_PAUSE = 3;
 /** So many records that are due are counted of each table, and no more. */
 const BACKLOG_MOST = 10_000;
 const WRITERS_MS = 5000;

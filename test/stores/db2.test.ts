@@ -62,7 +62,7 @@ const harness: Harness = {
   capabilities: {
     concurrent: true,
     purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
-    purgeBatch: 100,
+    purgeBatch: 50,
     // A query has its commit; the columns of one are asked for on a server that does not say them. A purge: a call for each
     // of its tables, and a query. A revocation by selector: its mark, and a call for each thousand grants.
     roundTrips: {

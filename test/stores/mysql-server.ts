@@ -130,7 +130,7 @@ export async function conformOn({ name, createEngine, applySchema }: Tested, url
     capabilities: {
       concurrent: true,
       purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
-      purgeBatch: 100,
+      purgeBatch: 50,
       // A purge: one statement for each of its tables, and what is left; the foreign tokens' count with the grants. A
       // revocation by selector: its mark, and a call for each thousand grants.
       roundTrips: { 'accessTokens.purgeExpired': 5, 'accessTokens.revokeBy': 2 },

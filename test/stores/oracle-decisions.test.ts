@@ -124,7 +124,7 @@ async function decisionsOn(serverUrl: string): Promise<void> {
       capabilities: {
         concurrent: true,
         purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
-        purgeBatch: 100,
+        purgeBatch: 50,
         // A purge: one block for each of its tables; a revocation by selector: its mark, and a block for each thousand grants.
         roundTrips: { 'accessTokens.purgeExpired': 5, 'accessTokens.revokeBy': 2 },
       },

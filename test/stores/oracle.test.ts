@@ -104,7 +104,7 @@ conform(
     capabilities: {
       concurrent: true,
       purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
-      purgeBatch: 100,
+      purgeBatch: 50,
       // A purge: one block for each of its tables. A revocation by selector: its mark, and a block for each thousand grants. A
       // page: its columns are told before its records, which are LOBs.
       roundTrips: {

@@ -103,7 +103,7 @@ const harness: Harness = {
   capabilities: {
     concurrent: url !== undefined,
     purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
-    purgeBatch: 100,
+    purgeBatch: 50,
     // A purge: one statement for each of its tables; the foreign tokens' count with the grants. A revocation by selector:
     // its mark, a look at the writes under way, and a statement for each thousand grants.
     roundTrips: { 'accessTokens.purgeExpired': 5, 'accessTokens.revokeBy': 3 },

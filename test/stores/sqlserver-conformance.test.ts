@@ -35,7 +35,7 @@ conform(
     capabilities: {
       concurrent: false,
       purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
-      purgeBatch: 100,
+      purgeBatch: 50,
       roundTrips: { 'accessTokens.purgeExpired': 5, 'accessTokens.revokeBy': 2 },
     },
     outage: {

@@ -97,7 +97,7 @@ conform(
     capabilities: {
       concurrent: true,
       purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
-      purgeBatch: 100,
+      purgeBatch: 50,
       roundTrips: { 'accessTokens.purgeExpired': 5, 'accessTokens.revokeBy': 2 },
     },
     outage: {
