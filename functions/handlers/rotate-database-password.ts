@@ -1,4 +1,3 @@
-import type { DatabaseEngine } from '../config/engines.ts';
 import { InputError } from '../domain/errors.ts';
 import { createRotation, type RotationEvent } from '../password-rotation.ts';
 import type { Invocation } from '../runtime.ts';
@@ -15,25 +14,28 @@ const users = {
   db2: () => import('../stores/db2-users.ts'),
 } as const;
 
-const variable = (name: string): string => {
-  const value = process.env[name];
-  if (value) return value;
-  throw new InputError(`environment variable ${name}`, 'not set', 'what the deployment sets it to');
-};
-
-const isRotated = (engine: string): engine is keyof typeof users & DatabaseEngine => engine in users;
+const isRotated = (engine: string): engine is keyof typeof users => engine in users;
 
 /** A step of a rotation: any number of times, and beside traffic. */
-export const handler = async (event: RotationEvent, invocation: Invocation): Promise<void> => {
-  const engine = variable('DATABASE_ENGINE');
-  if (!isRotated(engine))
-    throw new InputError('environment variable DATABASE_ENGINE', 'another engine', Object.keys(users).join(', '));
-  const place = {
-    engine,
-    host: variable('DATABASE_HOST'),
-    port: Number(variable('DATABASE_PORT')),
-    database: variable('DATABASE_NAME'),
-    masterSecretArn: variable('MASTER_SECRET_ARN'),
+export const createRotateDatabasePassword =
+  (environment: Readonly<Record<string, string | undefined>> = process.env) =>
+  async (event: RotationEvent, invocation: Invocation): Promise<void> => {
+    const variable = (name: string): string => {
+      const value = environment[name];
+      if (value) return value;
+      throw new InputError(`environment variable ${name}`, 'not set', 'what the deployment sets it to');
+    };
+    const engine = variable('DATABASE_ENGINE');
+    if (!isRotated(engine))
+      throw new InputError('environment variable DATABASE_ENGINE', 'another engine', Object.keys(users).join(', '));
+    const place = {
+      engine,
+      host: variable('DATABASE_HOST'),
+      port: Number(variable('DATABASE_PORT')),
+      database: variable('DATABASE_NAME'),
+      masterSecretArn: variable('MASTER_SECRET_ARN'),
+    };
+    return createRotation(place, users[engine])(event, invocation);
   };
-  return createRotation(place, users[engine])(event, invocation);
-};
+
+export const handler = createRotateDatabasePassword();
