@@ -32,8 +32,7 @@ export interface CreatedServer<Fact extends string = string>
 export interface ServerEngine<Options, Fact extends string = string> {
   /** Its name, as people write it. */
   readonly title: string;
-  /** A server that the deployment creates. Absent: it creates none. */
-  created?(settings: DatabaseServer, options: Options, path: readonly unknown[]): CreatedServer<Fact>;
+  created(settings: DatabaseServer, options: Options, path: readonly unknown[]): CreatedServer<Fact>;
   /** What functions need beside their bundle, and what is missing for it. Absent: nothing. */
   client?(options: Options): { readonly faults: readonly Fault[] } & Pick<StoreConnection, 'equip'>;
 }
@@ -47,12 +46,12 @@ export const databaseServer =
     const { settings } = used;
     const { title, created } = engine;
     const { faults: missing = [], ...client } = engine.client?.(deployment) ?? {};
-    const server = isCreated(settings) ? created?.(settings, deployment, [used.section, used.name]) : undefined;
+    const server = isCreated(settings) ? created(settings, deployment, [used.section, used.name]) : undefined;
     const { faults: refused = [], ...create } = server ?? {};
     const isInNetwork = server !== undefined || settings.securityGroup !== undefined;
     return {
       isInNetwork,
-      faults: () => [...faults(used, deployment.hasVpc, engine), ...missing, ...refused],
+      faults: () => [...faults(used, deployment.hasVpc), ...missing, ...refused],
       warnings: () => warnings(used),
       ...('facts' in create
         ? create
@@ -126,17 +125,21 @@ export const watchedInstance =
   ];
 
 /** The function that replaces the passwords of a database: for as long as it fails, the former ones hold. */
-export const watchedRotation = (FunctionName: string): Watch => ({
-  alarm: 'password-rotation',
-  metric: new Metric({
-    namespace: 'AWS/Lambda',
-    metricName: 'Errors',
-    dimensionsMap: { FunctionName },
-    statistic: 'Sum',
-    period: Duration.hours(1),
-  }),
-  condition: { atLeast: 1 },
-});
+export const watchedRotation =
+  (FunctionName: string): Watched =>
+  () => [
+    {
+      alarm: 'password-rotation',
+      metric: new Metric({
+        namespace: 'AWS/Lambda',
+        metricName: 'Errors',
+        dimensionsMap: { FunctionName },
+        statistic: 'Sum',
+        period: Duration.hours(1),
+      }),
+      condition: { atLeast: 1 },
+    },
+  ];
 
 const rdsMetric = (metricName: string, dimensionsMap: Record<string, string>, statistic: string) =>
   new Metric({ namespace: 'AWS/RDS', metricName, dimensionsMap, statistic, period: Duration.minutes(1) });
@@ -207,11 +210,7 @@ function allowImportedServer(
   network.clients.connections.allowTo(servers, listens, title);
 }
 
-function faults(
-  { section, name, settings }: UsedConnection<DatabaseServer>,
-  hasVpc: boolean | undefined,
-  { title, created: creates }: Pick<ServerEngine<never>, 'title' | 'created'>,
-): Fault[] {
+function faults({ section, name, settings }: UsedConnection<DatabaseServer>, hasVpc: boolean | undefined): Fault[] {
   const path = [section, name];
   const { engine, password, tls, securityGroup } = settings;
   const withIam = iamDatabaseEngines.includes(engine);
@@ -229,7 +228,7 @@ function faults(
       'true, or nothing: functions trust the authorities of Amazon RDS and the public ones',
     ),
   ];
-  if (isCreated(settings) && creates) {
+  if (isCreated(settings)) {
     const login = withIam ? 'IAM' : 'passwords of its own';
     const created = `nothing: the deployment creates this database, with ${login}; or host, of a database that is there`;
     const isItsOwn = withIam && typeof password === 'object' && 'iam' in password;
@@ -242,16 +241,10 @@ function faults(
   const url = parsedUrl(settings.url);
   if (isLocal(settings)) {
     const setting = settings.url === undefined ? 'host' : 'url';
-    const otherwise = creates ? ', or nothing: then the deployment creates one' : '';
-    return when(true, [...path, setting], 'this machine', `a server that functions can reach${otherwise}`);
+    const accepted = 'a server that functions can reach, or nothing: then the deployment creates one';
+    return when(true, [...path, setting], 'this machine', accepted);
   }
   return [
-    ...when(
-      isCreated(settings),
-      [...path, 'host'],
-      'nothing',
-      `a server that is there: the deployment creates none of ${title}`,
-    ),
     ...sent,
     ...loginFaults(path, { password, user: settings.user ?? url?.username }, withIam),
     ...when(

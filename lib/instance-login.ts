@@ -77,7 +77,7 @@ export const passwordLogin = (
   connect: (_, settings, { facts, port, network, watched }) => ({
     facts,
     network,
-    watched: (limits) => [...watched(limits), watchedRotation(facts.rotationFunction ?? '')],
+    watched: (limits) => [...watched(limits), ...watchedRotation(facts.rotationFunction ?? '')(limits)],
     settingsFor: (use) => ({
       host: facts.host,
       port,

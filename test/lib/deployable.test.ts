@@ -70,21 +70,12 @@ describe('a deployment is refused for', () => {
       [`db2.clientLayer: found text; ${clientLayer}`],
     ],
     [
-      'a server that is to be created, of an engine of which none is',
-      inDatabase({ engine: 'sqlserver' }),
+      'a password for a server that is to be created, of an engine without IAM',
+      inDatabase({ engine: 'sqlserver', password: { secretArn } }),
       {},
       [
-        'databases["d"].host: found nothing; accepted: a server that is there: the deployment creates none of SQL Server',
-        'databases["d"].user: found nothing; accepted: the user to connect as',
-        'databases["d"].password: found nothing; accepted: {"secretArn": "arn:aws:secretsmanager:…"}',
-        'databases["d"].database: found nothing; accepted: the name of the database on the server',
+        'databases["d"].password: found a password; accepted: nothing: the deployment creates this database, with passwords of its own; or host, of a database that is there',
       ],
-    ],
-    [
-      'a database on this machine, of an engine of which none is created',
-      inDatabase({ engine: 'oracle', host: 'localhost' }),
-      {},
-      ['databases["d"].host: found this machine; accepted: a server that functions can reach'],
     ],
     [
       'a server without TLS, of another engine',

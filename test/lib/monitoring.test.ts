@@ -13,7 +13,7 @@ import { readConfiguration } from '../../functions/config/configuration.ts';
 import { type Dimension, dimensions, type MetricName, metrics } from '../../functions/config/metrics.ts';
 import { placesOf } from '../../functions/config/places.ts';
 import { alarms } from '../../lib/alarms.ts';
-import { watchedCluster, watchedInstance, watchedProxy } from '../../lib/database-server.ts';
+import { watchedCluster, watchedInstance, watchedProxy, watchedRotation } from '../../lib/database-server.ts';
 import { watchedTable } from '../../lib/dynamodb-table.ts';
 import { watchedCacheNodes, watchedServerlessCache } from '../../lib/elasticache-metrics.ts';
 import { watchedKeyspace } from '../../lib/keyspaces.ts';
@@ -48,6 +48,7 @@ const monitoring = new Monitoring(stack, 'Monitoring', {
     proxy: watchedProxy('p'),
     cluster: watchedCluster('c', 100),
     instance: watchedInstance('i', 100),
+    rotation: watchedRotation('f'),
     serverless: watchedServerlessCache('s', 2),
     nodes: watchedCacheNodes('n', {}),
     keyspace: watchedKeyspace('k'),
