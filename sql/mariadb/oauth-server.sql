@@ -254,7 +254,7 @@ BEGIN
 END //
 
 -- Replaces the refresh token of a grant, or keeps it, and stores the new access token; a token that was used before ends the
--- grant. Decided from the row that is locked first. Gives the grant, `outcome` and `sealed`, or `unknown`.
+-- grant. Decided from the row that is locked first. Gives the grant, `outcome` and `sealed`, or nothing where there is no grant.
 CREATE PROCEDURE IF NOT EXISTS oauth_rotate(
   p_grant_id BINARY(12), p_digest VARBINARY(64), p_client_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin,
   p_sender BINARY(32), p_now BIGINT, p_attempt BINARY(16), p_grace_seconds BIGINT, p_kept BOOLEAN,
@@ -264,16 +264,8 @@ CREATE PROCEDURE IF NOT EXISTS oauth_rotate(
 ) MODIFIES SQL DATA SQL SECURITY INVOKER
 BEGIN
   DECLARE v_grant_id BINARY(12) DEFAULT p_grant_id;
-  DECLARE v_client_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
-  DECLARE v_subject VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
-  DECLARE v_application_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
-  DECLARE v_consent_id VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
-  DECLARE v_created_at BIGINT;
-  DECLARE v_expires_at BIGINT;
-  DECLARE v_retain_until BIGINT;
-  DECLARE v_data MEDIUMBLOB;
-  DECLARE v_successor MEDIUMBLOB;
   DECLARE v_outcome VARCHAR(10) DEFAULT 'unknown';
+  DECLARE v_successor MEDIUMBLOB;
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     ROLLBACK;
@@ -283,46 +275,57 @@ BEGIN
   IF v_grant_id IS NULL THEN
     SELECT grant_id INTO v_grant_id FROM foreign_token WHERE digest = p_digest;
   END IF;
-  SELECT client_id, subject, application_id, consent_id, created_at, expires_at, retain_until, data, successor, CASE
-      WHEN client_id <> p_client_id OR (refresh_sender IS NOT NULL AND NOT refresh_sender <=> p_sender) THEN 'mismatched'
-      WHEN refresh_digest = p_digest THEN CASE
-        WHEN revoked_at IS NOT NULL THEN 'revoked'
-        WHEN refresh_expires_at <= p_now OR refresh_idle_expires_at <= p_now OR expires_at <= p_now THEN 'expired'
-        ELSE 'usable' END
-      WHEN retired_digest = p_digest AND (attempt = p_attempt OR retired_at + p_grace_seconds > p_now) THEN CASE
-        WHEN revoked_at IS NOT NULL THEN 'revoked'
-        WHEN expires_at <= p_now THEN 'expired'
-        WHEN attempt = p_attempt THEN 'rotated'
-        ELSE 'retried' END
-      ELSE 'reused' END
-    INTO v_client_id, v_subject, v_application_id, v_consent_id, v_created_at, v_expires_at, v_retain_until, v_data, v_successor,
-      v_outcome
-    FROM oauth_grant WHERE grant_id = v_grant_id AND client_id <> '' FOR UPDATE;
-  IF v_outcome = 'usable' THEN
-    SET v_outcome = 'rotated', v_successor = NULL, v_retain_until = GREATEST(v_retain_until, p_retain_until);
-    IF p_kept THEN
-      UPDATE oauth_grant SET refresh_idle_expires_at = COALESCE(p_refresh_idle_expires_at, refresh_idle_expires_at),
-          retain_until = v_retain_until
-        WHERE grant_id = v_grant_id;
-    ELSE
-      UPDATE oauth_grant SET refresh_expires_at = p_refresh_expires_at, refresh_idle_expires_at = p_refresh_idle_expires_at,
-          refresh_foreign = NULL, retired_at = p_now, attempt = p_attempt, refresh_digest = p_refresh_digest,
-          retired_digest = p_digest, successor = p_sealed, retain_until = v_retain_until
-        WHERE grant_id = v_grant_id;
-    END IF;
+  -- A token that can be used, as most can, takes no statement but this one and the insert. Within a CASE, no condition leads
+  -- the optimizer to look into an index.
+  UPDATE oauth_grant SET
+      refresh_expires_at = IF(p_kept, refresh_expires_at, p_refresh_expires_at),
+      refresh_idle_expires_at = IF(p_kept, COALESCE(p_refresh_idle_expires_at, refresh_idle_expires_at), p_refresh_idle_expires_at),
+      refresh_foreign = IF(p_kept, refresh_foreign, NULL),
+      retired_at = IF(p_kept, retired_at, p_now),
+      attempt = IF(p_kept, attempt, p_attempt),
+      refresh_digest = IF(p_kept, refresh_digest, p_refresh_digest),
+      retired_digest = IF(p_kept, retired_digest, p_digest),
+      successor = IF(p_kept, successor, p_sealed),
+      retain_until = GREATEST(retain_until, p_retain_until)
+    WHERE grant_id = v_grant_id AND CASE
+      WHEN client_id <> p_client_id OR (refresh_sender IS NOT NULL AND NOT refresh_sender <=> p_sender) THEN FALSE
+      WHEN revoked_at IS NOT NULL THEN FALSE
+      WHEN refresh_expires_at <= p_now OR refresh_idle_expires_at <= p_now OR expires_at <= p_now THEN FALSE
+      ELSE refresh_digest = p_digest END;
+  -- A row that meets the condition counts, whether or not it changes by it (CLIENT_FOUND_ROWS).
+  IF ROW_COUNT() > 0 THEN
+    SET v_outcome = 'rotated';
     IF p_access_digest IS NOT NULL THEN
       -- A token that is kept can be used again, so the repeat of an attempt meets its own.
       INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, data)
         VALUES (v_grant_id, p_access_digest, p_access_issued_at, p_access_expires_at, p_attempt, p_access_data)
         ON DUPLICATE KEY UPDATE attempt = IF(p_kept, attempt, NULL);
     END IF;
-  ELSEIF v_outcome = 'reused' THEN
-    UPDATE oauth_grant SET revoked_at = p_now WHERE grant_id = v_grant_id AND revoked_at IS NULL;
+  ELSE
+    SELECT successor, CASE
+        WHEN client_id <> p_client_id OR (refresh_sender IS NOT NULL AND NOT refresh_sender <=> p_sender) THEN 'mismatched'
+        WHEN refresh_digest = p_digest THEN CASE
+          WHEN revoked_at IS NOT NULL THEN 'revoked'
+          WHEN refresh_expires_at <= p_now OR refresh_idle_expires_at <= p_now OR expires_at <= p_now THEN 'expired'
+          ELSE 'usable' END
+        WHEN retired_digest = p_digest AND (attempt = p_attempt OR retired_at + p_grace_seconds > p_now) THEN CASE
+          WHEN revoked_at IS NOT NULL THEN 'revoked'
+          WHEN expires_at <= p_now THEN 'expired'
+          WHEN attempt = p_attempt THEN 'rotated'
+          ELSE 'retried' END
+        ELSE 'reused' END
+      INTO v_successor, v_outcome FROM oauth_grant WHERE grant_id = v_grant_id AND client_id <> '' FOR UPDATE;
+    IF v_outcome = 'usable' THEN
+      -- It has come between the two statements: as after a deadlock, nothing was done.
+      SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'the refresh token has just been stored: try again';
+    ELSEIF v_outcome = 'reused' THEN
+      UPDATE oauth_grant SET revoked_at = p_now WHERE grant_id = v_grant_id AND revoked_at IS NULL;
+    END IF;
   END IF;
   COMMIT;
-  SELECT v_grant_id AS grant_id, v_client_id AS client_id, v_subject AS subject, v_application_id AS application_id,
-    v_consent_id AS consent_id, v_created_at AS created_at, v_expires_at AS expires_at, v_retain_until AS retain_until,
-    v_data AS data, v_outcome AS outcome, IF(v_outcome IN ('rotated', 'retried'), v_successor, NULL) AS sealed;
+  SELECT grant_id, client_id, subject, application_id, consent_id, created_at, expires_at, retain_until, data,
+      v_outcome AS outcome, IF(v_outcome IN ('rotated', 'retried'), v_successor, NULL) AS sealed
+    FROM oauth_grant WHERE grant_id = v_grant_id;
 END //
 
 -- Writes the mark of a revocation by selector, once every grant has come that could not have seen it.
