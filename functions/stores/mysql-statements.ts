@@ -1,5 +1,5 @@
 import type { SelectorField } from '../domain/selector.ts';
-import { byLead, type Statements } from './sql-dialect.ts';
+import { type ByOrigin, byLead, type Statements } from './sql-dialect.ts';
 
 // Every statement that the MySQL store can send, whole. `:name` marks a bound value. What takes several statements is a
 // procedure in sql/mysql/oauth-server.sql, called in one round trip.
@@ -56,7 +56,8 @@ SELECT ${GRANT}, ${REFRESH}, COALESCE(g.retired_at, g.created_at) AS rotated_at,
   FROM oauth_grant g WHERE g.grant_id = ${grant} AND g.client_id <> ''`,
 );
 
-const rotated = (kept: 'TRUE' | 'FALSE') =>
+/** 1: the refresh token is kept; 2: access tokens are in partitions. */
+export const rotated = (kept: 0 | 1 | 2): ByOrigin =>
   byEither(`CALL oauth_rotate(
   :grantId, :digest, :clientId, :sender, :now, :attempt, :graceSeconds, ${kept},
   :refreshDigest, :refreshExpiresAt, :refreshIdleExpiresAt,
@@ -168,6 +169,12 @@ export const due = (table: string, column: string): string => `
 SELECT count(*) AS records, min(due) AS oldest FROM (
   SELECT ${column} AS due FROM ${table} WHERE ${column} <= :now ORDER BY ${column} LIMIT :most) AS counted`;
 
+export const dueBesideAccessTokens: string = [
+  due('oauth_grant', 'retain_until'),
+  due('foreign_token', 'retain_until'),
+  due('revocation', 'retain_until'),
+].join(' UNION ALL');
+
 const ARTIFACT_DUE = 'COALESCE(retain_until, expires_at)';
 
 export const statements: Statements = {
@@ -176,8 +183,8 @@ export const statements: Statements = {
   addRefresh,
   findAccess,
   findRefresh,
-  rotate: rotated('FALSE'),
-  rotateKept: rotated('TRUE'),
+  rotate: rotated(0),
+  rotateKept: rotated(1),
   revokeAccess,
   revokeRefresh,
   revokeGrant,
@@ -209,12 +216,7 @@ export const statements: Statements = {
   purgeArtifacts: purge('artifact', ['kind', 'id'], ARTIFACT_DUE),
   purgeClientTokens: purge('client_access_token', ['client_id', 'token_key'], 'expires_at'),
   backlog: {
-    accessTokens: [
-      due('access_token', 'expires_at'),
-      due('oauth_grant', 'retain_until'),
-      due('foreign_token', 'retain_until'),
-      due('revocation', 'retain_until'),
-    ].join(' UNION ALL'),
+    accessTokens: `${due('access_token', 'expires_at')} UNION ALL${dueBesideAccessTokens}`,
     authorizationCodes: due('authorization_code', 'retain_until'),
     artifacts: due('artifact', ARTIFACT_DUE),
     clientAccessTokens: due('client_access_token', 'expires_at'),

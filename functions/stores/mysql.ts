@@ -9,6 +9,7 @@ import {
   type Result,
   storeError,
 } from './mysql-connection.ts';
+import { partitioned } from './mysql-partitions.ts';
 import { statements } from './mysql-statements.ts';
 import { createSqlEngine } from './sql.ts';
 import type { Answer, Row, Run, Statements } from './sql-dialect.ts';
@@ -26,10 +27,10 @@ const TRIES = 5;
 export const createEngine = (settings: DatabaseSettings, clock: Clock): Engine =>
   createMysqlEngine(mysqlProduct, statements, settings, clock);
 
-/** The four stores on a server that speaks this protocol. */
+/** The four stores on a server that speaks this protocol, by its statements where nothing is in partitions. */
 export function createMysqlEngine(
   product: Product,
-  dialect: Statements,
+  flat: Statements,
   settings: DatabaseSettings,
   clock: Clock,
 ): Engine {
@@ -61,7 +62,7 @@ export function createMysqlEngine(
       }
     });
   };
-  return createSqlEngine(dialect, run, clock, pool.close);
+  return createSqlEngine(settings.expiryPartitions ? partitioned(flat) : flat, run, clock, pool.close);
 }
 
 interface Bound {

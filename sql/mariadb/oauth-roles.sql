@@ -73,4 +73,24 @@ GRANT DELETE, SELECT (digest, retain_until) ON authorization_code TO 'oauth_purg
 GRANT DELETE, SELECT (kind, id, retain_at) ON artifact TO 'oauth_purger'@'%';
 GRANT DELETE, SELECT (client_id, token_key, expires_at) ON client_access_token TO 'oauth_purger'@'%';
 
+-- Where oauth-partitions.sql has been run.
+SET @made = IF(
+  EXISTS (
+    SELECT 1 FROM information_schema.routines
+      WHERE routine_schema = DATABASE() AND routine_name = 'oauth_empty_access_partitions'),
+  'GRANT SELECT (slot) ON access_token TO ''oauth_purger''@''%''',
+  'DO 0');
+PREPARE made FROM @made;
+EXECUTE made;
+DEALLOCATE PREPARE made;
+SET @made = IF(
+  EXISTS (
+    SELECT 1 FROM information_schema.routines
+      WHERE routine_schema = DATABASE() AND routine_name = 'oauth_empty_access_partitions'),
+  'GRANT EXECUTE ON PROCEDURE oauth_empty_access_partitions TO ''oauth_writer''@''%'', ''oauth_purger''@''%''',
+  'DO 0');
+PREPARE made FROM @made;
+EXECUTE made;
+DEALLOCATE PREPARE made;
+
 INSERT INTO oauth_schema (component, version) VALUES ('oauth-roles', 1) ON DUPLICATE KEY UPDATE version = IF(version = 0, 1, version);

@@ -134,6 +134,7 @@ CREATE PROCEDURE IF NOT EXISTS oauth_persist(
 BEGIN
   DECLARE v_gate VARBINARY(32);
   DECLARE v_outcome VARCHAR(10);
+  DECLARE v_there BOOLEAN;
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     ROLLBACK;
@@ -162,17 +163,19 @@ BEGIN
       VALUES (p_grant_id, p_client_id, p_subject, p_application_id, p_consent_id, p_created_at, p_expires_at,
         p_refresh_sender, p_data, p_retain_until, p_refresh_expires_at, p_refresh_idle_expires_at, p_refresh_foreign, p_attempt, p_refresh_digest)
       ON DUPLICATE KEY UPDATE grant_id = p_grant_id;
+    -- Under the lock on its grant it is seen whether the token is there: no key tells, where it may be in another partition.
     SELECT CASE
-        WHEN revoked_at IS NOT NULL THEN 'revoked'
-        WHEN attempt = p_attempt AND refresh_digest <=> p_refresh_digest THEN 'persisted'
-        ELSE 'conflict' END
-      INTO v_outcome FROM oauth_grant WHERE grant_id = p_grant_id FOR UPDATE;
+        WHEN g.revoked_at IS NOT NULL THEN 'revoked'
+        WHEN g.attempt = p_attempt AND g.refresh_digest <=> p_refresh_digest THEN 'persisted'
+        ELSE 'conflict' END, a.digest IS NOT NULL
+      INTO v_outcome, v_there
+      FROM oauth_grant g LEFT JOIN access_token a ON a.grant_id = g.grant_id AND a.digest = p_access_digest
+      WHERE g.grant_id = p_grant_id LIMIT 1 FOR UPDATE;
   END IF;
   IF v_outcome = 'persisted' THEN
-    IF p_access_digest IS NOT NULL THEN
+    IF p_access_digest IS NOT NULL AND NOT v_there THEN
       INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, is_foreign, data)
-        VALUES (p_grant_id, p_access_digest, p_access_issued_at, p_access_expires_at, p_attempt, p_access_foreign, p_access_data)
-        ON DUPLICATE KEY UPDATE digest = p_access_digest;
+        VALUES (p_grant_id, p_access_digest, p_access_issued_at, p_access_expires_at, p_attempt, p_access_foreign, p_access_data);
     END IF;
     -- The way of another grant would become NULL, which is refused.
     IF p_refresh_foreign THEN
@@ -201,21 +204,27 @@ BEGIN
     RESIGNAL;
   END;
   START TRANSACTION;
-  SELECT CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN expires_at <= p_now THEN 'expired' ELSE 'added' END
-    INTO v_outcome FROM oauth_grant WHERE grant_id = p_grant_id FOR UPDATE;
+  SELECT CASE
+      WHEN g.revoked_at IS NOT NULL THEN 'revoked'
+      WHEN g.expires_at <= p_now THEN 'expired'
+      WHEN a.attempt = p_attempt THEN 'repeated'
+      WHEN a.attempt IS NOT NULL THEN 'conflict'
+      ELSE 'added' END
+    INTO v_outcome
+    FROM oauth_grant g LEFT JOIN access_token a ON a.grant_id = g.grant_id AND a.digest = p_access_digest
+    WHERE g.grant_id = p_grant_id LIMIT 1 FOR UPDATE;
   IF v_outcome = 'added' THEN
     UPDATE oauth_grant SET retain_until = p_retain_until WHERE grant_id = p_grant_id AND retain_until < p_retain_until;
-    -- What another attempt stored would become NULL, which is refused.
     INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, is_foreign, data)
-      VALUES (p_grant_id, p_access_digest, p_access_issued_at, p_access_expires_at, p_attempt, p_access_foreign, p_access_data)
-      ON DUPLICATE KEY UPDATE attempt = IF(attempt = p_attempt, attempt, NULL);
+      VALUES (p_grant_id, p_access_digest, p_access_issued_at, p_access_expires_at, p_attempt, p_access_foreign, p_access_data);
+    -- The way of another grant would become NULL, which is refused.
     IF p_access_foreign THEN
       INSERT INTO foreign_token (digest, grant_id, retain_until) VALUES (p_access_digest, p_grant_id, p_retain_until)
         ON DUPLICATE KEY UPDATE grant_id = IF(grant_id = p_grant_id, grant_id, NULL);
     END IF;
   END IF;
   COMMIT;
-  SELECT COALESCE(v_outcome, 'unknown') AS outcome;
+  SELECT CASE COALESCE(v_outcome, 'unknown') WHEN 'repeated' THEN 'added' ELSE COALESCE(v_outcome, 'unknown') END AS outcome;
 END //
 
 -- Stores the refresh token of a grant that has none; gives `outcome`.
@@ -253,9 +262,10 @@ END //
 
 -- Replaces the refresh token of a grant, or keeps it, and stores the new access token; a token that was used before ends the
 -- grant. Decided from the row that is locked first. Gives the grant, `outcome` and `sealed`, or nothing where there is no grant.
+-- p_kept is 1 where the refresh token is kept, and 2 where it is replaced and access tokens are in partitions.
 CREATE PROCEDURE IF NOT EXISTS oauth_rotate(
   p_grant_id BINARY(12), p_digest VARBINARY(64), p_client_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin,
-  p_sender BINARY(32), p_now BIGINT, p_attempt BINARY(16), p_grace_seconds BIGINT, p_kept BOOLEAN,
+  p_sender BINARY(32), p_now BIGINT, p_attempt BINARY(16), p_grace_seconds BIGINT, p_kept TINYINT,
   p_refresh_digest VARBINARY(64), p_refresh_expires_at BIGINT, p_refresh_idle_expires_at BIGINT,
   p_access_digest VARBINARY(64), p_access_issued_at BIGINT, p_access_expires_at BIGINT, p_access_data MEDIUMBLOB,
   p_sealed MEDIUMBLOB, p_retain_until BIGINT
@@ -264,6 +274,7 @@ BEGIN
   DECLARE v_grant_id BINARY(12) DEFAULT p_grant_id;
   DECLARE v_outcome VARCHAR(10) DEFAULT 'unknown';
   DECLARE v_successor MEDIUMBLOB;
+  DECLARE v_there BOOLEAN DEFAULT FALSE;
   DECLARE EXIT HANDLER FOR SQLEXCEPTION
   BEGIN
     ROLLBACK;
@@ -276,14 +287,14 @@ BEGIN
   -- A token that can be used, as most can, takes no statement but this one and the insert. Within a CASE, no condition leads
   -- the optimizer to look into an index.
   UPDATE oauth_grant SET
-      refresh_expires_at = IF(p_kept, refresh_expires_at, p_refresh_expires_at),
-      refresh_idle_expires_at = IF(p_kept, COALESCE(p_refresh_idle_expires_at, refresh_idle_expires_at), p_refresh_idle_expires_at),
-      refresh_foreign = IF(p_kept, refresh_foreign, NULL),
-      retired_at = IF(p_kept, retired_at, p_now),
-      attempt = IF(p_kept, attempt, p_attempt),
-      refresh_digest = IF(p_kept, refresh_digest, p_refresh_digest),
-      retired_digest = IF(p_kept, retired_digest, p_digest),
-      successor = IF(p_kept, successor, p_sealed),
+      refresh_expires_at = IF(p_kept = 1, refresh_expires_at, p_refresh_expires_at),
+      refresh_idle_expires_at = IF(p_kept = 1, COALESCE(p_refresh_idle_expires_at, refresh_idle_expires_at), p_refresh_idle_expires_at),
+      refresh_foreign = IF(p_kept = 1, refresh_foreign, NULL),
+      retired_at = IF(p_kept = 1, retired_at, p_now),
+      attempt = IF(p_kept = 1, attempt, p_attempt),
+      refresh_digest = IF(p_kept = 1, refresh_digest, p_refresh_digest),
+      retired_digest = IF(p_kept = 1, retired_digest, p_digest),
+      successor = IF(p_kept = 1, successor, p_sealed),
       retain_until = GREATEST(retain_until, p_retain_until)
     WHERE grant_id = v_grant_id AND CASE
       WHEN client_id <> p_client_id OR (refresh_sender IS NOT NULL AND NOT refresh_sender <=> p_sender) THEN FALSE
@@ -293,11 +304,14 @@ BEGIN
   -- A row that meets the condition counts, whether or not it changes by it (CLIENT_FOUND_ROWS).
   IF ROW_COUNT() > 0 THEN
     SET v_outcome = 'rotated';
-    IF p_access_digest IS NOT NULL THEN
-      -- A token that is kept can be used again, so the repeat of an attempt meets its own.
+    IF p_kept > 0 THEN
+      SELECT TRUE INTO v_there FROM access_token WHERE grant_id = v_grant_id AND digest = p_access_digest LIMIT 1 FOR UPDATE;
+    END IF;
+    -- A token that is kept can be used again, so the repeat of an attempt meets its own. Any other is a conflict: with no
+    -- attempt it is refused.
+    IF p_access_digest IS NOT NULL AND NOT (p_kept = 1 AND v_there) THEN
       INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, data)
-        VALUES (v_grant_id, p_access_digest, p_access_issued_at, p_access_expires_at, p_attempt, p_access_data)
-        ON DUPLICATE KEY UPDATE attempt = IF(p_kept, attempt, NULL);
+        VALUES (v_grant_id, p_access_digest, p_access_issued_at, p_access_expires_at, IF(v_there, NULL, p_attempt), p_access_data);
     END IF;
   ELSE
     SELECT successor, CASE

@@ -63,7 +63,7 @@ export async function startMariadb(version: string, settings: ServerSettings = {
 export const mariadb: Engine = {
   name: 'mariadb',
   versions: Object.keys(suites),
-  tests: ['test/stores/mariadb-schema.test.ts', 'test/stores/mariadb-faults.test.ts'],
+  tests: ['schema', 'partitions', 'faults'].map((part) => `test/stores/mariadb-${part}.test.ts`),
   start: (version) => startMariadb(version),
   attach: async (url) => ({ version: 'by URL', env: { MARIADB_URL: url }, stop: async () => {} }),
 };

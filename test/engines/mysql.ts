@@ -131,7 +131,7 @@ export const startMysql = async (settings: ServerSettings = {}): Promise<Started
 export const mysql: Engine = {
   name: 'mysql',
   versions: ['of Debian sid'],
-  tests: ['test/stores/mysql-schema.test.ts', 'test/stores/mysql-faults.test.ts'],
+  tests: ['schema', 'partitions', 'faults'].map((part) => `test/stores/mysql-${part}.test.ts`),
   start: () => startMysql(),
   attach: async (url) => ({ version: 'by URL', env: { MYSQL_URL: url }, stop: async () => {} }),
 };

@@ -104,16 +104,17 @@ export function describeSchema(tested: TestedSchema, url: string, clientCommand:
     const byHand = clientCommand === undefined ? it.skip : it;
     byHand('by hand, with the client of the server and again and again, they make the same', async () => {
       const [settings, applied] = [await newDatabase(url), await newDatabase(url)];
-      await apply(applied);
+      await apply(applied, { partitions: true });
       const { host, port, user } = settingsOf(url);
       const client = JSON.parse(String(clientCommand)) as Command;
       const place = ['--no-defaults', `--host=${host}`, `--port=${port}`, `--user=${user}`, '--protocol=tcp'];
-      for (const path of [...SCRIPTS, ...SCRIPTS]) {
+      const scripts = ['oauth-server.sql', 'oauth-client.sql', 'oauth-partitions.sql', 'oauth-roles.sql'];
+      for (const path of [...scripts, ...scripts]) {
         const script = new URL(`../../sql/${engine}/${path}`, import.meta.url).pathname;
         const command = [...client, ...place, '--default-character-set=utf8mb4', String(settings.database)];
         await run(['sh', '-c', 'exec "$@" < "$0"', script, ...command]);
       }
-      expect(await apply(settings)).toEqual([]);
+      expect(await apply(settings, { partitions: true })).toEqual([]);
       expect(await catalogOf(settings)).toEqual(await catalogOf(applied));
     });
 
@@ -207,30 +208,35 @@ export function describeSchema(tested: TestedSchema, url: string, clientCommand:
       await refused.close();
     });
 
-    it.each(Object.keys(permitted))('%s can do what its functions do, and nothing else', async (user) => {
-      const settings = await newDatabase(url);
-      await apply(settings);
-      const owner = createEngine(settings, clock.nowMs);
-      const engine = createEngine(await admitted(settings, user), clock.nowMs);
-      const issued = await issue({ ...owner, clock });
-      const found: Record<string, boolean> = {};
-      const expected: Record<string, boolean> = {};
-      for (const [operation, call] of everyOperation(now, issued)) {
-        const refused = await call(engine).then(
-          () => false,
-          (error) => {
-            expect([1142, 1143, 1370]).toContain(error.cause?.errno);
-            expect(error).toMatchObject({ code: 'unsupported' });
-            return true;
-          },
-        );
-        found[operation] = !refused;
-        expected[operation] = permitted[user]?.(operation) ?? false;
-        if (refused) await call(owner);
-      }
-      expect(found).toEqual(expected);
-      await Promise.all([owner.close(), engine.close()]);
-    });
+    const layouts = Object.keys(permitted).flatMap((user) => [false, true].map((partitions) => ({ user, partitions })));
+    it.each(layouts)(
+      '$user can do what its functions do, and nothing else; expiry partitions: $partitions',
+      async (each) => {
+        const { user, partitions } = each;
+        const settings = { ...(await newDatabase(url)), expiryPartitions: partitions };
+        await apply(settings, { partitions });
+        const owner = createEngine(settings, clock.nowMs);
+        const engine = createEngine(await admitted(settings, user), clock.nowMs);
+        const issued = await issue({ ...owner, clock });
+        const found: Record<string, boolean> = {};
+        const expected: Record<string, boolean> = {};
+        for (const [operation, call] of everyOperation(now, issued)) {
+          const refused = await call(engine).then(
+            () => false,
+            (error) => {
+              expect([1142, 1143, 1370]).toContain(error.cause?.errno);
+              expect(error).toMatchObject({ code: 'unsupported' });
+              return true;
+            },
+          );
+          found[operation] = !refused;
+          expected[operation] = permitted[user]?.(operation) ?? false;
+          if (refused) await call(owner);
+        }
+        expect(found).toEqual(expected);
+        await Promise.all([owner.close(), engine.close()]);
+      },
+    );
 
     it('test-connection says in words what is wrong', async () => {
       const settings = await newDatabase(url);

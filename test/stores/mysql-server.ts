@@ -115,10 +115,14 @@ async function countExecutions() {
 }
 
 /** The whole conformance suite, in a new database of the server. */
-export async function conformOn({ name, createEngine, applySchema }: Tested, url: string): Promise<void> {
+export async function conformOn(
+  { name, createEngine, applySchema }: Tested,
+  url: string,
+  expiryPartitions = false,
+): Promise<void> {
   const clock = createVirtualClock(Date.now());
-  const settings = await newDatabase(url);
-  await applySchema(settings);
+  const settings = { ...(await newDatabase(url)), expiryPartitions };
+  await applySchema(settings, { partitions: expiryPartitions });
   const silentPort = await listenSilently();
   const pool = { maxActive: 64, maxWaitMs: 300, statementTimeoutMs: 300 };
   const openAt = async (port: number) => createEngine({ ...settings, port, pool }, clock.nowMs);
@@ -137,7 +141,7 @@ export async function conformOn({ name, createEngine, applySchema }: Tested, url
     },
     outage: { refused: () => openAt(1), silent: () => openAt(silentPort), cut: () => cut(settings) },
   };
-  conform(name, harness, {
+  conform(expiryPartitions ? `${name}, access tokens in expiry partitions` : name, harness, {
     'the storage cannot be restarted from here': [
       'what was acknowledged is there after a restart: tokens, revocations, redemptions, the retired generation',
     ],

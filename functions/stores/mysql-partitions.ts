@@ -1,0 +1,42 @@
+import { due, dueBesideAccessTokens, rotated } from './mysql-statements.ts';
+import type { Statements } from './sql-dialect.ts';
+
+// What MySQL and MariaDB are sent where access tokens are in expiry partitions (sql/mysql/oauth-partitions.sql): what removes
+// them, and a rotation that looks for its new token in all partitions. Everything else is the same.
+
+/** A token of a ring is due at the end of its hour or day; those are removed row by row that were not emptied in their turn. */
+const RINGS = [
+  { partitions: 'access_token_1, access_token_2, access_token_3', width: 3600 },
+  { partitions: 'access_token_4, access_token_5, access_token_6', width: 86_400 },
+];
+
+const dueOf = (partitions: string, condition: string) => `
+    (SELECT grant_id, digest, slot FROM access_token PARTITION (${partitions}) WHERE ${condition}
+      ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED)`;
+
+const ringBacklog = ({ partitions, width }: (typeof RINGS)[number]) => `
+SELECT count(*) AS records, min(due) AS oldest FROM (
+  SELECT (expires_at DIV ${width} + 1) * ${width} AS due FROM access_token PARTITION (${partitions})
+    WHERE expires_at < :now DIV ${width} * ${width} ORDER BY expires_at LIMIT :most) AS counted`;
+
+/** The statements for a server whose others are these. */
+export const partitioned = (statements: Statements): Statements => ({
+  ...statements,
+  rotate: rotated(2),
+  emptyAccessPartitions: 'CALL oauth_empty_access_partitions(:now)',
+  purgeAccessTokens: `
+DELETE t FROM (${[
+    dueOf('access_token_0', 'expires_at <= :now'),
+    ...RINGS.map(({ partitions, width }) => dueOf(partitions, `expires_at < (:now DIV ${width} - 1) * ${width}`)),
+  ].join(' UNION ALL')} LIMIT :limit
+  ) AS expired STRAIGHT_JOIN access_token AS t
+    ON t.grant_id = expired.grant_id AND t.digest = expired.digest AND t.slot = expired.slot`,
+  backlog: {
+    ...statements.backlog,
+    accessTokens: [
+      due('access_token PARTITION (access_token_0)', 'expires_at'),
+      ...RINGS.map(ringBacklog),
+      dueBesideAccessTokens,
+    ].join(' UNION ALL'),
+  },
+});
