@@ -88,16 +88,16 @@ DELIMITER ;
 
 -- The users of oauth-roles.sql, where that has made them.
 SET @made = IF(
-  EXISTS (SELECT 1 FROM information_schema.user_privileges WHERE grantee = '''oauth_purger''@''%'''),
-  'GRANT SELECT (slot) ON access_token TO ''oauth_purger''@''%''',
-  'DO 0');
+  NOT EXISTS (SELECT 1 FROM information_schema.user_privileges WHERE grantee = '''oauth_purger''@''%'''),
+  'DO 0',
+  'GRANT SELECT (slot) ON access_token TO ''oauth_purger''@''%''');
 PREPARE made FROM @made;
 EXECUTE made;
 DEALLOCATE PREPARE made;
 SET @made = IF(
-  EXISTS (SELECT 1 FROM information_schema.user_privileges WHERE grantee = '''oauth_purger''@''%'''),
-  'GRANT EXECUTE ON PROCEDURE oauth_empty_access_partitions TO ''oauth_writer''@''%'', ''oauth_purger''@''%''',
-  'DO 0');
+  NOT EXISTS (SELECT 1 FROM information_schema.user_privileges WHERE grantee = '''oauth_purger''@''%'''),
+  'DO 0',
+  'GRANT EXECUTE ON PROCEDURE oauth_empty_access_partitions TO ''oauth_writer''@''%'', ''oauth_purger''@''%''');
 PREPARE made FROM @made;
 EXECUTE made;
 DEALLOCATE PREPARE made;

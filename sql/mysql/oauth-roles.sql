@@ -75,20 +75,20 @@ GRANT DELETE, SELECT (client_id, token_key, expires_at) ON client_access_token T
 
 -- Where oauth-partitions.sql has been run.
 SET @made = IF(
-  EXISTS (
+  NOT EXISTS (
     SELECT 1 FROM information_schema.routines
       WHERE routine_schema = DATABASE() AND routine_name = 'oauth_empty_access_partitions'),
-  'GRANT SELECT (slot) ON access_token TO ''oauth_purger''@''%''',
-  'DO 0');
+  'DO 0',
+  'GRANT SELECT (slot) ON access_token TO ''oauth_purger''@''%''');
 PREPARE made FROM @made;
 EXECUTE made;
 DEALLOCATE PREPARE made;
 SET @made = IF(
-  EXISTS (
+  NOT EXISTS (
     SELECT 1 FROM information_schema.routines
       WHERE routine_schema = DATABASE() AND routine_name = 'oauth_empty_access_partitions'),
-  'GRANT EXECUTE ON PROCEDURE oauth_empty_access_partitions TO ''oauth_writer''@''%'', ''oauth_purger''@''%''',
-  'DO 0');
+  'DO 0',
+  'GRANT EXECUTE ON PROCEDURE oauth_empty_access_partitions TO ''oauth_writer''@''%'', ''oauth_purger''@''%''');
 PREPARE made FROM @made;
 EXECUTE made;
 DEALLOCATE PREPARE made;
