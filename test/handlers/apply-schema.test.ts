@@ -7,8 +7,10 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createApplySchema } from '../../functions/handlers/apply-schema.ts';
+import { packagedScripts } from '../../functions/stores/sql-schema.ts';
 import { findFreePort } from '../engines/launch.ts';
 import { startPostgresql } from '../engines/postgresql.ts';
+import { startStandIn } from '../stores/sqlserver-stand-in.ts';
 
 const folder = fileURLToPath(new URL('../../sql/postgresql/', import.meta.url));
 const scripts = Object.fromEntries(
@@ -21,6 +23,31 @@ const one = {
   'oauth-server.sql': readFileSync(new URL('../stores/schemas/oauth-server-1.sql', import.meta.url), 'utf8'),
 };
 const everything = ['oauth-server.sql', 'oauth-client.sql', 'oauth-roles.sql'].join(', ');
+
+it('makes the database of SQL Server, which an instance comes without, and then its schema', async () => {
+  const packaged = await packagedScripts('sqlserver');
+  const made: string[] = [];
+  const server = await startStandIn({
+    schema: false,
+    before({ text }) {
+      if (text.includes('DB_ID')) return { sets: [{ columns: ['id'], rows: [[null]] }], counted: 1 };
+      if (!/^(CREATE|ALTER) DATABASE/.test(text)) return undefined;
+      made.push(text);
+      return { sets: [], counted: 0 };
+    },
+  });
+  const place = { engine: 'sqlserver', host: '127.0.0.1', port: String(server.port), database: 'oauth' } as const;
+  const apply = createApplySchema(
+    async () => packaged,
+    async () => 'password',
+  );
+  const event = { ...place, user: 'admin', secretArn: 'arn', application: 'automatic' } as const;
+  expect(
+    await apply({ RequestType: 'Create', ResourceProperties: event }, { getRemainingTimeInMillis: () => 60_000 }),
+  ).toMatchObject({ Data: { scripts: everything } });
+  expect(made).toEqual(['CREATE DATABASE oauth;', 'ALTER DATABASE oauth SET READ_COMMITTED_SNAPSHOT ON;']);
+  await server.stop();
+});
 
 const isServed = process.platform === 'linux' && process.arch === 'x64';
 const onServed = isServed ? describe : () => {};

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { secretLogin } from '../../functions/aws.ts';
+import { callAws, secretLogin } from '../../functions/aws.ts';
 import { systemClock } from '../../functions/domain/clock.ts';
 import { createRotation } from '../../functions/password-rotation.ts';
 import { createEngine } from '../../functions/stores/postgresql.ts';
@@ -208,9 +208,16 @@ onServed('the rotation of a password', async () => {
     const { username } = manager.current(SECRET);
     const changed: string[] = [];
     const watched: DatabaseUsers = { ...users, setPassword: async (_, { user }) => void changed.push(user) };
-    manager.create(MASTER, { username: 'postgres', password: 'MasterPassword1' });
     await step('setSecret', version, rotation(watched));
     expect(changed).toEqual([username === 'oauth_writer_a' ? 'oauth_writer_b' : 'oauth_writer_a']);
+
+    manager.cancel(SECRET, version);
+    const same = manager.begin(SECRET);
+    await callAws('secretsmanager', 'secretsmanager.PutSecretValue', {
+      ...{ SecretId: SECRET, ClientRequestToken: same, VersionStages: ['AWSPENDING'] },
+      SecretString: JSON.stringify(manager.current(SECRET)),
+    });
+    await expect(step('setSecret', same)).rejects.toThrow('the one that calls log in as');
 
     manager.create(SECRET, { username: 'postgres', password: 'x' });
     await expect(step('createSecret', manager.begin(SECRET))).rejects.toThrow('the user in the secret is another');

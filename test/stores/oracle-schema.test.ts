@@ -66,6 +66,8 @@ describe('applying the schema', () => {
     expect(texts.findIndex((text) => text.includes('CREATE TABLE access_token'))).toBeGreaterThan(lock);
     expect(await applySchema(settings)).toEqual([]);
     expect(await findMissingScripts(settings)).toEqual([]);
+    expect(await applySchema(settings, { roles: true })).toEqual(['oauth-roles.sql']);
+    expect(sent.some(({ text }) => text.includes('GRANT READ ON oauth_grant TO oauth_reader'))).toBe(true);
   });
 
   it('waits for whoever applies it now, and gives up in time', async () => {

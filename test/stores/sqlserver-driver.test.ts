@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../functions/domain/ports.ts';
+import { packagedScripts } from '../../functions/stores/sql-schema.ts';
 import type { DatabaseSettings } from '../../functions/stores/sql-settings.ts';
 import { createEngine } from '../../functions/stores/sqlserver.ts';
 import { connectionOf } from '../../functions/stores/sqlserver-connection.ts';
 import { diagnose } from '../../functions/stores/sqlserver-diagnosis.ts';
 import { parameters } from '../../functions/stores/sqlserver-parameters.ts';
-import { applySchema, findMissingScripts } from '../../functions/stores/sqlserver-schema.ts';
+import { applySchema, batchesOf, findMissingScripts } from '../../functions/stores/sqlserver-schema.ts';
 import { createVirtualClock } from '../conformance/index.ts';
 import { everyOperation } from '../conformance/operations.ts';
 import { issue, keyOf, newAttempt, newCode, newGrant, newRefresh } from '../conformance/records.ts';
@@ -357,6 +358,18 @@ describe('the schema', () => {
     expect(await findMissingScripts(server.reached())).toEqual([]);
     const engine = await server.engine();
     await issue({ ...engine, clock });
+  });
+
+  it('is applied with its roles, which a script run by hand leaves as they are', async () => {
+    const server = await start();
+    expect(await applySchema(server.reached(), { roles: true })).toEqual(['oauth-roles.sql']);
+    expect(await applySchema(server.reached(), { roles: true })).toEqual([]);
+    const roles = String((await packagedScripts('sqlserver'))['oauth-roles.sql']);
+    for (const batch of batchesOf(roles)) server.database.run({}, batch); // as by hand
+    const empty = await start({ schema: false });
+    const [, made = '', granted = ''] = batchesOf(roles);
+    empty.database.run({}, made);
+    expect(() => empty.database.run({}, granted)).toThrow('cannot find oauth_schema');
   });
 
   it('can be run again over itself', async () => {

@@ -81,6 +81,7 @@ export function createTsqlDatabase() {
   const programs = new Map<string, Step>();
   const locks = new Map<string, object>();
   let tables = 0;
+  database.exec('CREATE TEMP TABLE roles (name TEXT PRIMARY KEY)'); // nobody here has any privileges, and nobody lacks one
 
   /** The query in SQLite's words, with the names of what it binds. */
   const rewrite = (words: readonly Word[], scope: Scope): { sql: string; bound: Record<string, Value> } => {
@@ -129,6 +130,7 @@ export function createTsqlDatabase() {
         return `(SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ${argumentsOf()[0]})`;
       if (upper === 'INDEXPROPERTY')
         return `(SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ${argumentsOf().at(-2)})`;
+      if (upper === 'DATABASE_PRINCIPAL_ID') return `(SELECT 1 FROM temp.roles WHERE name = ${argumentsOf()[0]})`;
       if (upper === 'COL_LENGTH') {
         const [table, column] = argumentsOf();
         return `(SELECT 1 FROM pragma_table_xinfo(${table}) WHERE name = ${column})`;
@@ -253,6 +255,11 @@ export function createTsqlDatabase() {
       if (is('EXEC')) return procedure(rest().slice(1));
       if (is('CREATE', 'TABLE')) return creation(rest());
       if (is('ALTER', 'TABLE')) return alteration(rest());
+      if (is('CREATE', 'ROLE')) {
+        const [, , role = ''] = rest();
+        return () => void database.prepare('INSERT INTO temp.roles VALUES (?)').run(role);
+      }
+      if (is('GRANT')) return grant(rest());
       if (is('CREATE', 'INDEX')) {
         const index = rest();
         return (scope) => void query(index, scope);
@@ -287,6 +294,17 @@ export function createTsqlDatabase() {
     };
     const run = block(() => false);
     return run;
+  };
+
+  /** Gives nothing to anybody: it looks whether table and roles are there. */
+  const grant = (words: Word[]): Step => {
+    const table = words[words.indexOf('ON') + 1] ?? '';
+    const roles = words.slice(words.indexOf('TO') + 1).filter((word) => word !== ',');
+    return () => {
+      const found = roles.filter((role) => database.prepare('SELECT 1 FROM temp.roles WHERE name = ?').get(role));
+      if (!database.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(table) || found.length < roles.length)
+        throw new TsqlError(15151, `cannot find ${table}, or one of ${roles.join()}`);
+    };
   };
 
   const declaration = ([name = '', type = '', ...more]: Word[]): Step => {
