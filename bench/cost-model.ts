@@ -1,3 +1,4 @@
+import { instancesSection } from './cost-instances.ts';
 import { costOf, type PriceName, prices } from './prices.ts';
 import { table } from './report.ts';
 
@@ -349,6 +350,10 @@ ${engines
     ),
   )
   .join('\n\n')}
+
+## An instance of Amazon RDS, a month
+
+${instancesSection()}
 
 ## What dominates, and what lowers it
 

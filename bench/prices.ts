@@ -31,6 +31,10 @@ const aurora = {
   date: '2026-06',
   source: 'factualminds.com/blog/amazon-aurora-pricing-io-optimized-serverless-v2-global',
 };
+const oracle = {
+  date: '2026',
+  source: 'usage.ai/blogs/aws/reserved-instances/rds/oracle-ri-byol-pricing, “approximately”',
+};
 const kms = { date: '2026-06', source: 'factualminds.com/blog/aws-kms-pricing-keys-requests-multi-region' };
 const unread = (what: string) => ({ date: '(not looked up)', source: what });
 
@@ -84,6 +88,24 @@ export const prices = {
     per: 'Aurora, I/O request',
     date: '2026-02',
     source: 'oneuptime.com/blog, on I/O-Optimized',
+  },
+  mysqlInstance: {
+    dollars: 0.168,
+    per: 'RDS for MySQL, hour of one db.m7g.large (us-west-2)',
+    date: '2024-02-02',
+    source: 'github.com/hashicorp/terraform-provider-aws, a list in its tests',
+  },
+  oracleInstance: {
+    dollars: 0.7,
+    per: 'RDS for Oracle SE2 with a licence, hour of one db.r6i.large',
+    ...oracle,
+  },
+  oracleOwnInstance: { dollars: 0.25, per: 'RDS for Oracle without a licence, hour of one db.r6i.large', ...oracle },
+  instanceStorage: {
+    dollars: 0.115,
+    per: 'RDS, GB-month of gp3',
+    date: '2026-06',
+    source: 'usage.ai/blogs/aws/reserved-instances/rds/pricing-calculator; a standby has its own: RDS User Guide',
   },
   proxyCapacity: {
     dollars: 0.015,
