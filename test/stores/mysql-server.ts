@@ -124,7 +124,7 @@ export async function conformOn(
   const settings = { ...(await newDatabase(url)), expiryPartitions };
   await applySchema(settings, { partitions: expiryPartitions });
   const silentPort = await listenSilently();
-  const pool = { maxActive: 64, maxWaitMs: 300, statementTimeoutMs: 300 };
+  const pool = { maxWaitMs: 300, statementTimeoutMs: 300 };
   const openAt = async (port: number) => createEngine({ ...settings, port, pool }, clock.nowMs);
   const harness: Harness = {
     open: async () => createEngine(settings, clock.nowMs),

@@ -110,7 +110,7 @@ async function decisionsOn(serverUrl: string): Promise<void> {
         user: 'app',
         password: 'app',
         tls: false,
-        pool: { maxWaitMs: 300, maxActive: 64 },
+        pool: { maxWaitMs: 300 },
       },
       clock.nowMs,
     );

@@ -77,10 +77,7 @@ afterAll(() => {
 
 const clock = createVirtualClock(Date.now());
 const unreachable = (at: number) =>
-  createEngine(
-    { ...settings, host: '127.0.0.1', port: at, tls: false, pool: { maxWaitMs: 300, maxActive: 64 } },
-    clock.nowMs,
-  );
+  createEngine({ ...settings, host: '127.0.0.1', port: at, tls: false, pool: { maxWaitMs: 300 } }, clock.nowMs);
 const Protocol = createRequire(import.meta.url)('oracledb/lib/thin/protocol/protocol.js');
 
 describe('the schema', () => {

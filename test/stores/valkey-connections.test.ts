@@ -221,6 +221,7 @@ describeOn(process.env.VALKEY_FETCHED)('on a server of its own', () => {
       const { accessKey } = await issue(engine);
       await vi.waitFor(() => expect(told).toHaveLength(1), 5000);
       expect(told[0]).toContain('maxmemory-policy volatile-lru');
+      expect(told[0]).toContain('as in ElastiCache Serverless'); // which has no other
       whileFrozen('CLIENT KILL TYPE normal SKIPME yes');
       await accessOutcome(engine.accessTokens, accessKey, engine.clock.now());
       await engine.accessTokens.purgeExpired({ now: engine.clock.now(), limit: 1 });

@@ -12,7 +12,7 @@ export async function tellOfEviction(connection: Connection, warn: (text: string
   policies.delete('noeviction');
   for (const policy of policies) {
     warn(
-      `Valkey removes live tokens, and what remembers revocations and redemptions, when its memory is full (maxmemory-policy ${policy}); set noeviction`,
+      `Valkey removes live tokens, and what remembers revocations and redemptions, when its memory is full (maxmemory-policy ${policy}); set noeviction, or where that cannot be set, as in ElastiCache Serverless, give it room and watch its evictions`,
     );
   }
 }
