@@ -20,7 +20,9 @@ export async function applyMissingSchemas(configuration: Configuration, stores: 
           const database = store.storeIn === 'database' && configuration.databases[store.database];
           const server = database && !database.embedded && database;
           if (!(error instanceof StoreError) || error.code !== 'unsupported' || !server) throw error;
-          await (await schemaOf[server.engine]()).applySchema(await databaseSettings(server, options));
+          await (await schemaOf[server.engine]()).applySchema(await databaseSettings(server, options), {
+            partitions: server.expiryPartitions,
+          });
           await ask(stores, kind, name);
         });
       } catch (cause) {

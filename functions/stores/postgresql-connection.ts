@@ -56,6 +56,11 @@ const CODES: Record<string, StoreErrorCode> = {
   '57': 'unavailable', // admin_shutdown, crash_shutdown, cannot_connect_now
 };
 
+const MISSING: Readonly<Record<string, string>> = {
+  '42P01': 'a table is missing: apply oauth-server.sql and oauth-client.sql',
+  '42703': 'a column is missing: apply the upgrades, and for expiryPartitions oauth-partitions.sql',
+};
+
 /**
  * Whether the server refused a statement and goes on with the next one; else its connection is of no more use. Nor is that to
  * a server that takes no writes (25006): after a failover the name leads to the new one, and only a new connection asks for it.
@@ -67,13 +72,8 @@ export function storeError(cause: unknown): StoreError {
   if (cause instanceof StoreError) return cause;
   const { code = '', message = '' } = cause as { code?: string; message?: string };
   const known = CODES[code] ?? CODES[code.slice(0, 2)];
-  if (code === '42P01') {
-    return new StoreError(
-      'unsupported',
-      'a table is missing: apply sql/postgresql/oauth-server.sql and oauth-client.sql',
-      { cause },
-    );
-  }
+  const missing = MISSING[code];
+  if (missing !== undefined) return new StoreError('unsupported', `${missing} of sql/postgresql`, { cause });
   if (known) return new StoreError(known, `PostgreSQL refused with SQLSTATE ${code}`, { cause });
   if (/timeout/i.test(message) && !/connect/i.test(message))
     return new StoreError('timeout', 'no answer from PostgreSQL in time', { cause });

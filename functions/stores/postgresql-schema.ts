@@ -78,19 +78,27 @@ async function takeLock(keeper: Session): Promise<boolean> {
 }
 
 async function runScript(session: Session, text: string, insist: Insist): Promise<void> {
-  const oneByOne = async () => {
-    for (const statement of statementsOf(text)) await session.script(statement);
-  };
+  const oneByOne = () => allOrNothing(asPsql(session), statementsOf(text), 'ROLLBACK');
   const begun = `BEGIN; SET LOCAL lock_timeout = ${LOCK_MS}; ${text}`;
   const transaction = () => allOrNothing(session, [begun, 'COMMIT'], 'ROLLBACK');
   await insist(SEPARATE.test(text) ? oneByOne : transaction);
 }
 
-/** A script of this kind has a semicolon at the end of each statement, and nowhere else. */
+/** What psql does with a query that ends with \gexec: what it gives is run. */
+const asPsql = (session: Session): Session => ({
+  ...session,
+  async script(statement) {
+    const query = statement.replace(/\\gexec$/, '');
+    if (query === statement) return session.script(statement);
+    for (const row of await session.query(query)) {
+      for (const text of Object.values(row)) await session.script(String(text));
+    }
+  },
+});
+
+/** A script of this kind has a semicolon or \gexec at the end of each statement, and else a semicolon in $$ … $$ only. */
 const statementsOf = (text: string): string[] =>
-  text
-    .replaceAll(/^--.*$/gm, '')
-    .split(';')
+  (text.replaceAll(/^ *--.*$/gm, '').match(/(?:\$\$[\s\S]*?\$\$|(?!\\gexec)[^;])+(?:\\gexec)?/g) ?? [])
     .map((statement) => statement.trim())
     .filter((statement) => statement !== '');
 

@@ -22,7 +22,13 @@ const RETURNED = GRANT.replaceAll('g.', '');
 const REFRESH =
   'g.refresh_digest, g.refresh_expires_at, g.refresh_idle_expires_at, g.refresh_sender, g.refresh_foreign';
 
-const persisted = (way: string) => `
+/** What the tokens of a layout have beside their columns: where they stand, and the value of a new one. */
+interface Place {
+  readonly column: string;
+  readonly value: string;
+}
+
+const persisted = ({ column, value }: Place, way: string) => `
 WITH held AS (
   INSERT INTO oauth_grant AS g (grant_id, client_id, subject, application_id, consent_id, created_at, expires_at,
       refresh_sender, data, retain_until, refresh_expires_at, refresh_idle_expires_at, refresh_foreign, attempt, refresh_digest)
@@ -37,26 +43,29 @@ WITH held AS (
       WHEN g.attempt = :attempt AND g.refresh_digest IS NOT DISTINCT FROM :refreshDigest THEN 'persisted'
       ELSE 'conflict' END AS outcome
 ), token AS (
-  INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, is_foreign, data)
-  SELECT grant_id, :accessDigest::bytea, :accessIssuedAt::bigint, :accessExpiresAt::bigint, :attempt, :accessForeign::boolean, :accessData::bytea
+  INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, is_foreign, data${column})
+  SELECT grant_id, :accessDigest::bytea, :accessIssuedAt::bigint, :accessExpiresAt::bigint, :attempt, :accessForeign::boolean, :accessData::bytea${value}
     FROM held WHERE outcome = 'persisted' AND :accessDigest IS NOT NULL
   ON CONFLICT DO NOTHING
 )${way}
 SELECT COALESCE((SELECT outcome FROM held), 'barred') AS outcome`;
 
 /** `foreign` where one of the tokens was minted elsewhere. */
-export const persist = {
-  own: persisted(''),
-  foreign: persisted(`, way AS (
+const persisting = (place: Place) => ({
+  own: persisted(place, ''),
+  foreign: persisted(
+    place,
+    `, way AS (
   INSERT INTO foreign_token AS f (digest, grant_id, retain_until)
   SELECT digest, grant_id, :retainUntil
     FROM held, unnest(ARRAY[CASE WHEN :refreshForeign THEN :refreshDigest END, CASE WHEN :accessForeign THEN :accessDigest END]) AS digest
     WHERE outcome = 'persisted' AND digest IS NOT NULL
   ON CONFLICT (digest) DO UPDATE SET grant_id = CASE WHEN f.grant_id = excluded.grant_id THEN f.grant_id END
-)`),
-};
+)`,
+  ),
+});
 
-export const addAccess = `
+const addingAccess = ({ column, value }: Place) => `
 WITH held AS MATERIALIZED (
   SELECT g.grant_id, g.retain_until, CASE
       WHEN g.revoked_at IS NOT NULL THEN 'revoked' WHEN g.expires_at <= :now::bigint THEN 'expired' ELSE 'added' END AS outcome
@@ -65,10 +74,10 @@ WITH held AS MATERIALIZED (
   UPDATE oauth_grant g SET retain_until = :retainUntil::bigint
     FROM held WHERE g.grant_id = held.grant_id AND held.outcome = 'added' AND held.retain_until < :retainUntil
 ), token AS (
-  INSERT INTO access_token AS a (grant_id, digest, issued_at, expires_at, attempt, is_foreign, data)
-  SELECT grant_id, :accessDigest::bytea, :accessIssuedAt::bigint, :accessExpiresAt::bigint, :attempt::bytea, :accessForeign::boolean, :accessData::bytea
+  INSERT INTO access_token AS a (grant_id, digest, issued_at, expires_at, attempt, is_foreign, data${column})
+  SELECT grant_id, :accessDigest::bytea, :accessIssuedAt::bigint, :accessExpiresAt::bigint, :attempt::bytea, :accessForeign::boolean, :accessData::bytea${value}
     FROM held WHERE outcome = 'added'
-  ON CONFLICT (grant_id, digest) DO UPDATE SET attempt = CASE WHEN a.attempt = excluded.attempt THEN a.attempt END
+  ON CONFLICT ON CONSTRAINT access_token_pk DO UPDATE SET attempt = CASE WHEN a.attempt = excluded.attempt THEN a.attempt END
 ), way AS (
   INSERT INTO foreign_token AS f (digest, grant_id, retain_until)
   SELECT :accessDigest, grant_id, :retainUntil FROM held WHERE outcome = 'added' AND :accessForeign
@@ -96,6 +105,7 @@ WITH held AS MATERIALIZED (
 )
 SELECT CASE outcome WHEN 'repeated' THEN 'added' ELSE outcome END AS outcome FROM held`;
 
+// One row: of a table in partitions, those after the token's are not asked for it.
 export const findAccess = byOrigin(
   (grant) => `
 SELECT ${GRANT}, a.digest AS access_digest, a.issued_at AS access_issued_at, a.expires_at AS access_expires_at,
@@ -104,7 +114,7 @@ SELECT ${GRANT}, a.digest AS access_digest, a.issued_at AS access_issued_at, a.e
     WHEN a.expires_at <= :now::bigint OR g.expires_at <= :now THEN 'expired'
     ELSE 'active' END AS outcome
   FROM access_token a JOIN oauth_grant g ON g.grant_id = a.grant_id
-  WHERE a.grant_id = ${grant} AND a.digest = :digest::bytea`,
+  WHERE a.grant_id = ${grant} AND a.digest = :digest::bytea LIMIT 1`,
 );
 
 export const findRefresh = byOrigin(
@@ -126,7 +136,7 @@ const RETRIED = `g.retired_digest = :digest AND (g.attempt = :attempt OR g.retir
  * used before. Who waited for a winner finds nothing to use, and `refused` decides from the row as the winner left it,
  * since an update takes the last version; so it is an update in every case, of nothing in most.
  */
-const use = (changes: string, repeated: string) =>
+const use = ({ column, value }: Place, changes: string, repeated: string) =>
   byOrigin(
     (grant) => `
 WITH used AS (
@@ -136,8 +146,8 @@ WITH used AS (
       AND LEAST(g.refresh_expires_at, g.refresh_idle_expires_at, g.expires_at) > :now::bigint
     RETURNING ${GRANT}
 ), token AS (
-  INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, data)
-  SELECT grant_id, :accessDigest::bytea, :accessIssuedAt::bigint, :accessExpiresAt::bigint, :attempt::bytea, :accessData::bytea
+  INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, data${column})
+  SELECT grant_id, :accessDigest::bytea, :accessIssuedAt::bigint, :accessExpiresAt::bigint, :attempt::bytea, :accessData::bytea${value}
     FROM used WHERE :accessDigest IS NOT NULL ${repeated}
 ), refused AS (
   UPDATE oauth_grant g SET revoked_at = CASE
@@ -159,17 +169,26 @@ UNION ALL
 SELECT ${RETURNED}, outcome, CASE WHEN outcome IN ('rotated', 'retried') THEN successor END FROM refused`,
   );
 
-export const rotate = use(
-  `refresh_expires_at = :refreshExpiresAt::bigint, refresh_idle_expires_at = :refreshIdleExpiresAt::bigint,
+/** Every statement that stores an access token, where this layout has it. */
+export const storing = (place: Place) => ({
+  persist: persisting(place),
+  addAccess: addingAccess(place),
+  rotate: use(
+    place,
+    `refresh_expires_at = :refreshExpiresAt::bigint, refresh_idle_expires_at = :refreshIdleExpiresAt::bigint,
       refresh_foreign = NULL, retired_at = :now, attempt = :attempt, refresh_digest = :refreshDigest::bytea,
       retired_digest = :digest, successor = :sealed`,
-  '',
-);
-/** A token that is kept can be used again, so the repeat of an attempt finds it usable too. */
-export const rotateKept = use(
-  'refresh_idle_expires_at = COALESCE(:refreshIdleExpiresAt::bigint, g.refresh_idle_expires_at)',
-  'ON CONFLICT DO NOTHING',
-);
+    '',
+  ),
+  // A token that is kept can be used again, so the repeat of an attempt finds it usable too.
+  rotateKept: use(
+    place,
+    'refresh_idle_expires_at = COALESCE(:refreshIdleExpiresAt::bigint, g.refresh_idle_expires_at)',
+    'ON CONFLICT DO NOTHING',
+  ),
+});
+
+export const { persist, addAccess, rotate, rotateKept } = storing({ column: '', value: '' });
 
 export const revokeAccess = byOrigin(
   (grant) => `
@@ -330,13 +349,15 @@ const due = (table: string, column: string) => `
 SELECT count(*) AS records, min(due) AS oldest FROM (
   SELECT ${column} AS due FROM ${table} WHERE ${column} <= :now::bigint ORDER BY ${column} LIMIT :most::bigint) AS counted`;
 
+/** Of the other tables of an access token store. */
+export const dueBesideAccessTokens = [
+  due('oauth_grant', 'retain_until'),
+  due('foreign_token', 'retain_until'),
+  due('revocation', 'retain_until'),
+].join(' UNION ALL');
+
 export const backlog = {
-  accessTokens: [
-    due('access_token', 'expires_at'),
-    due('oauth_grant', 'retain_until'),
-    due('foreign_token', 'retain_until'),
-    due('revocation', 'retain_until'),
-  ].join(' UNION ALL'),
+  accessTokens: `${due('access_token', 'expires_at')} UNION ALL ${dueBesideAccessTokens}`,
   authorizationCodes: due('authorization_code', 'retain_until'),
   artifacts: due('artifact', ARTIFACT_DUE),
   clientAccessTokens: due('client_access_token', 'expires_at'),

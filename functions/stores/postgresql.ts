@@ -1,6 +1,7 @@
 import type { Clock } from '../domain/clock.ts';
 import type { Engine } from '../domain/ports.ts';
 import { connectionOf, isRefusal, type PostgresqlSettings, storeError } from './postgresql-connection.ts';
+import { partitioned } from './postgresql-partitions.ts';
 import { execute, type Prepared } from './postgresql-prepared.ts';
 import * as statements from './postgresql-statements.ts';
 import { createSqlEngine } from './sql.ts';
@@ -30,7 +31,7 @@ export async function createEngine(settings: PostgresqlSettings, clock: Clock): 
       throw storeError(cause);
     }
   };
-  return createSqlEngine(statements, run, clock, driver.close);
+  return createSqlEngine(settings.expiryPartitions ? partitioned : statements, run, clock, driver.close);
 }
 
 interface Driver {

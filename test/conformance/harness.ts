@@ -31,6 +31,8 @@ export interface Capabilities {
   readonly purges: readonly PurgeKind[];
   /** The most records that a purge removes before it looks at its deadline again. */
   readonly purgeBatch: number;
+  /** When a purge removes an access token, where that is not at its expiry but later. */
+  readonly accessTokenLeavesAt?: (token: { readonly issuedAt: number; readonly expiresAt: number }) => number;
   /** Look-ups may be answered from a cache: then, while a call ends a token, one caller may see that it has and a later one not yet. */
   readonly cachesLookups?: boolean;
   /** Operations that may take more round trips than the table of the design says, and how many. */

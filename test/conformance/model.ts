@@ -3,7 +3,7 @@ import { purge, resultOf } from './calls.ts';
 import type { Case, VirtualClock } from './harness.ts';
 import { many } from './records.ts';
 import { createReference, emptyState, type State } from './reference-model.ts';
-import { createDice, type Dice, grantSteps, newWorld, otherSteps, type Step } from './steps.ts';
+import { createDice, type Dice, forgetRemoved, grantSteps, newWorld, otherSteps, type Step } from './steps.ts';
 
 const retentions = ({ codes, grants, revoked, revocations, artifacts }: State): number[] => [
   ...codes.map(({ code }) => code.retainUntil),
@@ -69,8 +69,10 @@ const agrees = (words: string, steps: Record<string, Step>): Case => ({
     });
     const run = async (sequence: readonly { name: string; numbers: number[] }[]) => {
       const state = emptyState();
-      const purgesTokens = stage.harness.capabilities.purges.includes('accessTokens');
-      const reference = createReference(state, undefined, purgesTokens);
+      const { purges, accessTokenLeavesAt } = stage.harness.capabilities;
+      const never = () => Number.POSITIVE_INFINITY;
+      const leavesAt = purges.includes('accessTokens') ? accessTokenLeavesAt : never;
+      const reference = createReference(state, undefined, leavesAt);
       const world = newWorld(state, clock);
       const story: string[] = [];
       for (const { name, numbers } of sequence) {
@@ -88,6 +90,8 @@ const agrees = (words: string, steps: Record<string, Step>): Case => ({
         const expected = await resultOf(call, reference);
         const actual = await resultOf(call, stage);
         story.push(`${call.name}: ${JSON.stringify(actual)}`);
+        // There a token can outstay its grant: it would be found again under an id that comes a second time, as none does.
+        if (call.name === 'purgeExpired' && accessTokenLeavesAt) forgetRemoved(world);
         assert.deepEqual(actual, expected, `${call.name} after\n${story.join('\n')}`);
       }
     };

@@ -136,8 +136,11 @@ export const cases: Case[] = [
       const { accessTokens, clock } = stage;
       await clear(accessTokens, stage);
       const now = clock.now();
-      const at = now + 100;
-      const { grant, access, accessKey, refreshKey } = await issue(stage, { access: { expiresAt: at } });
+      const at = now + 2 * DAY; // longer than any that an engine keeps with others of the same hour or day
+      const { grant, access, accessKey, refreshKey } = await issue(stage, {
+        access: { expiresAt: at },
+        refresh: { expiresAt: at + DAY },
+      });
       const older = newAccess(now, { expiresAt: at - 1, foreign: true });
       const younger = newAccess(now, { expiresAt: at + 1 });
       const ended = newAccess(now, { expiresAt: at + 1 });

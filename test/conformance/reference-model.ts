@@ -20,6 +20,8 @@ import type {
   TokenKey,
 } from '../../functions/domain/ports.ts';
 
+import type { Capabilities } from './harness.ts';
+
 // The rules of the ports, as plainly as they can be said: lists that are searched from end to end, and no call that pauses.
 // It is what other stores are compared with, and shares nothing with any of them.
 
@@ -121,10 +123,14 @@ const restOf = (due: readonly number[]) => ({
 });
 
 /**
- * All four stores over a state, which they change in place; the clock is for the deadline of a purge. Of an engine that
- * lets access tokens leave by themselves (`purgesTokens` false), they stay until their grant goes.
+ * All four stores over a state, which they change in place; the clock is for the deadline of a purge. `tokenLeavesAt`: when
+ * it removes an access token; of an engine that lets them leave by themselves never, then they stay until their grant goes.
  */
-export function createReference(state: State, clock: Clock = () => 0, purgesTokens = true): Engine {
+export function createReference(
+  state: State,
+  clock: Clock = () => 0,
+  tokenLeavesAt: LeavesAt = ({ expiresAt }) => expiresAt,
+): Engine {
   const untilDeadline = <S extends Pick<ClientAccessTokenStore, 'purgeExpired'>>(store: S): S => ({
     ...store,
     purgeExpired: ({ now, limit, deadlineMs }) =>
@@ -132,7 +138,7 @@ export function createReference(state: State, clock: Clock = () => 0, purgesToke
   });
   return {
     authorizationCodes: untilDeadline(createAuthorizationCodeStore(state)),
-    accessTokens: untilDeadline(createAccessTokenStore(state, purgesTokens)),
+    accessTokens: untilDeadline(createAccessTokenStore(state, tokenLeavesAt)),
     artifacts: untilDeadline(createArtifactStore(state)),
     clientAccessTokens: untilDeadline(createClientAccessTokenStore(state)),
     close: async () => {},
@@ -173,7 +179,9 @@ function createAuthorizationCodeStore({ codes }: State): AuthorizationCodeStore 
   };
 }
 
-function createAccessTokenStore(state: State, purgesTokens: boolean): AccessTokenStore {
+type LeavesAt = NonNullable<Capabilities['accessTokenLeavesAt']>;
+
+function createAccessTokenStore(state: State, tokenLeavesAt: LeavesAt): AccessTokenStore {
   const { grants, revoked, revocations } = state;
   const byId = (grantId: Uint8Array) => grants.find(({ grant }) => equal(grant.grantId, grantId));
   const isForeign = (owner: Grant, digest: Digest) =>
@@ -371,7 +379,7 @@ function createAccessTokenStore(state: State, purgesTokens: boolean): AccessToke
         left -= count;
         return count;
       };
-      const isDueToken = ({ access }: Access) => purgesTokens && isOver(access.expiresAt, now);
+      const isDueToken = ({ access }: Access) => isOver(tokenLeavesAt(access), now);
       const isDueMark = ({ retainUntil }: { readonly retainUntil: number }) => isOver(retainUntil, now);
       const isDueGrant = ({ grant }: Grant) => isDueMark(grant);
       const removed = {
@@ -380,7 +388,7 @@ function createAccessTokenStore(state: State, purgesTokens: boolean): AccessToke
         revocations: purge(revocations, isDueMark) + purge(revoked, isDueMark),
       };
       const rest = [
-        ...grants.flatMap(({ tokens }) => tokens.filter(isDueToken).map(({ access }) => access.expiresAt)),
+        ...grants.flatMap(({ tokens }) => tokens.filter(isDueToken).map(({ access }) => tokenLeavesAt(access))),
         ...[...grants.map(({ grant }) => grant), ...revocations, ...revoked]
           .filter(isDueMark)
           .map(({ retainUntil }) => retainUntil),

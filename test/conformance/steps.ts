@@ -87,6 +87,11 @@ export function newWorld(state: State, clock: Pick<World, 'now' | 'nowMs'>): Wor
   };
 }
 
+/** Forgets the grants that are not stored, so that no further step is about them. */
+export function forgetRemoved(world: World): void {
+  world.grants.splice(0, world.grants.length, ...world.grants.filter(({ grant }) => storedGrant(world, grant)));
+}
+
 export type Step = (world: World, dice: Dice) => Call | undefined;
 
 const hasEqual = (list: readonly Uint8Array[], one: Uint8Array) => list.some((each) => Buffer.compare(each, one) === 0);

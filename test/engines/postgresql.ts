@@ -135,6 +135,7 @@ export const postgresql: Engine = {
   versions: Object.keys(findPrograms),
   tests: [
     'test/stores/postgresql-schema.test.ts',
+    'test/stores/postgresql-partitions.test.ts',
     'test/stores/postgresql-pool.test.ts',
     'test/stores/postgresql-faults.test.ts',
     'test/adapters/oidc-provider.test.ts',

@@ -1,60 +1,23 @@
-import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
-import pg from 'pg';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Engine } from '../../functions/domain/ports.ts';
 import { createEngine } from '../../functions/stores/postgresql.ts';
+import { partitioned } from '../../functions/stores/postgresql-partitions.ts';
 import { applySchema, findMissingScripts } from '../../functions/stores/postgresql-schema.ts';
 import * as statements from '../../functions/stores/postgresql-statements.ts';
 import { packagedScripts, type SchemaOptions } from '../../functions/stores/sql-schema.ts';
 import { createVirtualClock } from '../conformance/index.ts';
 import { everyOperation } from '../conformance/operations.ts';
 import { issue } from '../conformance/records.ts';
-import { startPostgresql } from '../engines/postgresql.ts';
+import { as, catalogQueries, hasPostgresql, postgresqlDatabases } from './postgresql-databases.ts';
 
 // The schema's versions and the users of oauth-roles.sql, on a real server: embedded there is one session and no other user.
 
-const isServed = process.platform === 'linux' && process.arch === 'x64';
-const onServed = process.env.POSTGRESQL_URL !== undefined || isServed ? describe : () => {};
+const onServed = hasPostgresql ? describe : () => {};
 
 onServed('the schema, on a server', async () => {
-  const server =
-    process.env.POSTGRESQL_URL === undefined && isServed
-      ? await startPostgresql('18')
-      : { url: '', stop: async () => {} };
-  const serverUrl = process.env.POSTGRESQL_URL ?? (server.url || 'postgres://127.0.0.1');
-  const made: string[] = [];
-  const clients: pg.Client[] = [];
-  afterAll(async () => {
-    await Promise.all(clients.map((client) => client.end()));
-    const admin = await connect(serverUrl);
-    for (const database of made) await admin.query(`DROP DATABASE ${database} WITH (FORCE)`);
-    await admin.end();
-    await server.stop();
-  });
-
-  async function connect(url: string) {
-    const client = new pg.Client({ connectionString: url });
-    client.on('error', () => {});
-    await client.connect();
-    return client;
-  }
-  async function session(url: string) {
-    const client = await connect(url);
-    clients.push(client);
-    return client;
-  }
-  async function newDatabase() {
-    const database = `schema_${randomUUID().replaceAll('-', '')}`;
-    const admin = await connect(serverUrl);
-    await admin.query(`CREATE DATABASE ${database}`);
-    await admin.end();
-    made.push(database);
-    const url = new URL(serverUrl);
-    url.pathname = `/${database}`;
-    return url.href;
-  }
+  const { newDatabase, session, rowsOf } = await postgresqlDatabases();
   const apply = (connectionString: string, options: SchemaOptions = {}) =>
     applySchema({ connectionString }, { roles: true, ...options });
   const versionOne = async () => ({
@@ -70,25 +33,7 @@ onServed('the schema, on a server', async () => {
       'upgrades/oauth-server-3.sql': `${script}\nUPDATE oauth_schema SET version = 3 WHERE component = 'oauth-server';`,
     };
   };
-  const rowsOf = async (url: string, text: string) => (await session(url)).query(text).then(({ rows }) => rows);
-
-  /** Everything that a script can make, as the server describes it. */
-  const catalogOf = (url: string) =>
-    Promise.all(
-      [
-        `SELECT relname, relkind, reloptions, relacl::text FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1`,
-        `SELECT attrelid::regclass::text AS relation, attname, format_type(atttypid, atttypmod), attnotnull, attacl::text, attnum,
-            pg_get_expr(adbin, adrelid)
-          FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-          WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace) ORDER BY 1, attnum`,
-        `SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid), indisvalid FROM pg_index
-          WHERE indrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace) ORDER BY 1`,
-        `SELECT conname, conrelid::regclass::text AS relation, pg_get_constraintdef(oid) FROM pg_constraint
-          WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2`,
-        'SELECT component, version FROM oauth_schema ORDER BY 1',
-        `SELECT nspacl::text FROM pg_namespace WHERE nspname = 'public'`,
-      ].map((text) => rowsOf(url, text)),
-    );
+  const catalogOf = (url: string) => Promise.all(catalogQueries.map((text) => rowsOf(url, text)));
 
   describe('versions', () => {
     it('an upgrade from version 1 leaves exactly what a new database gets', async () => {
@@ -242,13 +187,6 @@ CREATE ${unique} INDEX CONCURRENTLY access_token_issued ON access_token (issued_
     });
   });
 
-  /** A user of the server, who needs no password on one that a test starts. */
-  const as = (url: string, user?: string) => {
-    const at = new URL(url);
-    if (user !== undefined) at.username = user;
-    return at.href;
-  };
-
   describe('users', () => {
     const clock = createVirtualClock(Date.now());
     const now = clock.now();
@@ -370,7 +308,9 @@ CREATE ${unique} INDEX CONCURRENTLY access_token_issued ON access_token (issued_
         : typeof value === 'object' && value
           ? Object.values(value).flatMap(texts)
           : [];
-    expect(texts(statements).length).toBeGreaterThan(40);
-    expect(Math.max(...texts(statements).map((text) => text.length))).toBeLessThan(16_384);
+    for (const layout of [statements, partitioned]) {
+      expect(texts(layout).length).toBeGreaterThan(40);
+      expect(Math.max(...texts(layout).map((text) => text.length))).toBeLessThan(16_384);
+    }
   });
 });

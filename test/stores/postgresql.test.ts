@@ -10,15 +10,16 @@ import { afterAll } from 'vitest';
 import { createEngine } from '../../functions/stores/postgresql.ts';
 import type { PostgresqlSettings } from '../../functions/stores/postgresql-connection.ts';
 import { applySchema } from '../../functions/stores/postgresql-schema.ts';
-import { createVirtualClock, type Harness } from '../conformance/index.ts';
+import { type Capabilities, createVirtualClock, type Harness } from '../conformance/index.ts';
 import { conform } from './conform.ts';
 import { countCalls } from './count-calls.ts';
+import { leavesWithItsPartition } from './expiry-partitions.ts';
 
 const clock = createVirtualClock(Date.now());
 const openAt = (settings: PostgresqlSettings) => createEngine(settings, clock.nowMs);
 
-/** A new database on a server, where sessions really meet. */
-async function onServer(serverUrl: string) {
+/** A new database on a server, where sessions really meet; its access tokens in one table or in partitions by their expiry. */
+async function onServer(serverUrl: string, expiryPartitions: boolean) {
   const database = `conformance_${randomUUID().replaceAll('-', '')}`;
   const onDatabase = new URL(serverUrl);
   onDatabase.pathname = `/${database}`;
@@ -32,7 +33,7 @@ async function onServer(serverUrl: string) {
   };
   await query(serverUrl, `CREATE DATABASE ${database}`);
   afterAll(() => query(serverUrl, `DROP DATABASE ${database} WITH (FORCE)`));
-  await applySchema({ connectionString });
+  await applySchema({ connectionString }, { partitions: expiryPartitions });
   const dump = async () => {
     const tables = await query<{ name: string }>(
       connectionString,
@@ -48,7 +49,7 @@ async function onServer(serverUrl: string) {
       'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()';
     await query(connectionString, others);
   };
-  const open = () => openAt({ connectionString });
+  const open = () => openAt({ connectionString, expiryPartitions });
   return { open, dump, outage: { cut }, roundTrips: countCalls(pg.Client.prototype, 'query') };
 }
 
@@ -95,9 +96,10 @@ const url = process.env.POSTGRESQL_URL;
 const silentPort = await listenSilently();
 const unreachable = { host: '127.0.0.1', user: 'postgres', pool: { maxWaitMs: 300, statementTimeoutMs: 300 } };
 
-const storage = url === undefined ? await embedded() : await onServer(url);
-
-const harness: Harness = {
+const harnessOf = (
+  storage: Awaited<ReturnType<typeof onServer | typeof embedded>>,
+  capabilities: Partial<Capabilities> = {},
+): Harness => ({
   ...storage,
   clock,
   capabilities: {
@@ -107,26 +109,32 @@ const harness: Harness = {
     // A purge: one statement for each of its tables; the foreign tokens' count with the grants. A revocation by selector:
     // its mark, a look at the writes under way, and a statement for each thousand grants.
     roundTrips: { 'accessTokens.purgeExpired': 5, 'accessTokens.revokeBy': 3 },
+    ...capabilities,
   },
   outage: {
     ...storage.outage,
     refused: () => openAt({ ...unreachable, port: 1 }),
     silent: () => openAt({ ...unreachable, port: silentPort }),
   },
-};
+});
 
-conform(
-  url === undefined ? 'postgresql, embedded' : 'postgresql',
-  harness,
-  url === undefined
-    ? {
-        'connections cannot be cut from here': [
-          'a rotation or redemption whose connection is cut fails with a coded error at most, and its repeat tells how it went',
-        ],
-      }
-    : {
-        'the storage cannot be restarted from here': [
-          'what was acknowledged is there after a restart: tokens, revocations, redemptions, the retired generation',
-        ],
-      },
-);
+if (url === undefined) {
+  conform('postgresql, embedded', harnessOf(await embedded()), {
+    'connections cannot be cut from here': [
+      'a rotation or redemption whose connection is cut fails with a coded error at most, and its repeat tells how it went',
+    ],
+  });
+} else {
+  const unrestarted = {
+    'the storage cannot be restarted from here': [
+      'what was acknowledged is there after a restart: tokens, revocations, redemptions, the retired generation',
+    ],
+  };
+  conform('postgresql', harnessOf(await onServer(url, false)), unrestarted);
+  const inPartitions = {
+    accessTokenLeavesAt: leavesWithItsPartition,
+    // The purge also looks for a partition to empty.
+    roundTrips: { 'accessTokens.purgeExpired': 6, 'accessTokens.revokeBy': 3 },
+  };
+  conform('postgresql, in expiry partitions', harnessOf(await onServer(url, true), inPartitions), unrestarted);
+}
