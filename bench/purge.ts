@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { partitionedEngines } from '../functions/config/engines.ts';
 import type { Engine } from '../functions/domain/ports.ts';
 import { ask } from './ask.ts';
 import { type Call, type Measured, measure, type Spread, spreadOf } from './measure.ts';
@@ -143,7 +144,7 @@ const inWords = (number: number) => Math.round(number).toLocaleString('en').repl
 export async function measurePurge(engine: PurgedEngine, rows: number, isQuick: boolean, say: Say): Promise<void> {
   const size = isQuick ? quick : full;
   const expired = rows / 10;
-  const { layouts, log } = engine;
+  const { name, log } = engine;
   const server = await engine.start();
   const all: Opened[] = [];
   const opened = async (name: string, grants: number, layout: Layout) => {
@@ -158,7 +159,9 @@ export async function measurePurge(engine: PurgedEngine, rows: number, isQuick: 
     );
     const few = await opened('few', FEW, 'flat');
     const flat = await opened('flat', rows, 'flat');
-    const partitioned = layouts.includes('partitioned') ? await opened('partitioned', rows, 'partitioned') : undefined;
+    const partitioned = partitionedEngines.includes(name)
+      ? await opened('partitioned', rows, 'partitioned')
+      : undefined;
 
     const compared = await compare({ few, flat, ...(partitioned && { partitioned }) }, size);
     const rate = (name: string, floor: string) => compared.beside(name, floor).rate;

@@ -1,3 +1,4 @@
+import type { DatabaseEngine } from '../../functions/config/engines.ts';
 import type { Target } from '../report.ts';
 import type { Place } from './places.ts';
 
@@ -6,13 +7,12 @@ export type Layout = 'flat' | 'partitioned';
 
 /** An engine whose purge is measured: `bench/purge/<name>.ts` exports one, and bench/run.ts lists it. */
 export interface PurgedEngine {
-  readonly name: string;
+  readonly name: DatabaseEngine;
   readonly title: string;
   /** What its server calls its log. */
   readonly log: string;
   /** Seconds and bytes of that log in which all that has expired is gone, where partitions are emptied whole. */
   readonly emptied?: { readonly seconds: Target; readonly bytes: Target };
-  readonly layouts: readonly Layout[];
   start(): Promise<PurgedServer>;
 }
 

@@ -38,7 +38,6 @@ const GRANT_COLUMNS =
 interface Product {
   readonly name: 'mysql' | 'mariadb';
   readonly title: string;
-  readonly layouts: readonly Layout[];
   /** The counter that tells how much the server has written to its log. */
   readonly logged: string;
   start(): Promise<StartedServer>;
@@ -114,7 +113,7 @@ async function filled(product: Product, settings: DatabaseSettings, grants: numb
 }
 
 const purged = (product: Product): PurgedEngine => ({
-  ...{ name: product.name, title: product.title, log: 'redo log', layouts: product.layouts },
+  ...{ name: product.name, title: product.title, log: 'redo log' },
   async start() {
     const server = await product.start();
     const at = { host: '127.0.0.1', port: server.port, user: 'root' };
@@ -134,7 +133,6 @@ const purged = (product: Product): PurgedEngine => ({
 export const mysql: PurgedEngine = purged({
   name: 'mysql',
   title: 'MySQL',
-  layouts: ['flat'],
   logged: 'Innodb_redo_log_current_lsn',
   start: () => startMysql({ ...SETTINGS, 'innodb-redo-log-capacity': '2G' }),
   applySchema: applyMysql,
@@ -143,7 +141,6 @@ export const mysql: PurgedEngine = purged({
 export const mariadb: PurgedEngine = purged({
   name: 'mariadb',
   title: 'MariaDB',
-  layouts: ['flat'],
   logged: 'Innodb_lsn_current',
   start: () => startMariadb('11.8', { ...SETTINGS, 'innodb-log-file-size': '2G' }),
   applySchema: applyMariadb,

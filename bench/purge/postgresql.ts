@@ -57,12 +57,11 @@ async function filled(url: string, grants: number, partitions: boolean): Promise
     const values = `${grantId}, ${hashed(digest, 16)}, ${expiresAt} - ${HOUR}, ${expiresAt}, ${attempt}${slot}`;
     return make(url, `INSERT INTO access_token (${columns}) SELECT ${values}`, count);
   };
-  const tidy = async () => {
-    for (const text of ['VACUUM ANALYZE oauth_grant', 'VACUUM ANALYZE access_token', 'CHECKPOINT'])
-      await query(url, text);
+  const tidy = async (...texts: readonly string[]) => {
+    for (const text of ['VACUUM ANALYZE oauth_grant', 'VACUUM ANALYZE access_token', ...texts]) await query(url, text);
   };
   await makeTokens(grants, id, `'a' || i`, `(${began} + 1 + ${HOUR})`);
-  await tidy();
+  await tidy('CHECKPOINT');
   let times = 0;
   return {
     place: { engine: 'postgresql', settings: { connectionString: url, ...(partitions && { expiryPartitions: true }) } },
@@ -71,7 +70,9 @@ async function filled(url: string, grants: number, partitions: boolean): Promise
       const endOfHour = NOW - (NOW % HOUR);
       const expiresAt = `(${endOfHour - HOUR} + i * ${HOUR} / ${count})`;
       await makeTokens(count, idOf(`i * 7919 % ${grants}`, grants), `'e${times}.' || i`, expiresAt);
-      await tidy();
+      // Behind a checkpoint the images of full pages are in the log of a purge by rows, as they are where it runs all the time;
+      // of what empties a partition they would be nearly all.
+      await (partitions ? tidy() : tidy('CHECKPOINT'));
     },
     async countExpired() {
       const [row] = await query<{ count: string }>(url, `SELECT count(*) FROM access_token WHERE expires_at <= ${NOW}`);
@@ -88,7 +89,6 @@ export const postgresql: PurgedEngine = {
   name: 'postgresql',
   title: 'PostgreSQL',
   log: 'WAL',
-  layouts: ['flat'],
   emptied: { seconds: { most: 0.1 }, bytes: { most: 20_000 } },
   async start() {
     const server = await startPostgresql('18', {
