@@ -6,7 +6,7 @@ const report = process.env.TEST_REPORT; // a file that takes the run's counts fo
 const onServers: Record<string, string[]> = {
   VALKEY_URL: ['valkey'],
   VALKEY_FETCHED: ['valkey-connections'],
-  CASSANDRA_URL: ['cassandra', 'keyspaces-frozen'],
+  CASSANDRA_URL: ['cassandra', 'cassandra-lifetimes', 'keyspaces-frozen'],
   CASSANDRA_JMX_PORT: ['cassandra-tombstones'],
   POSTGRESQL_FETCHED: ['postgresql-faults'],
   MYSQL_URL: ['mysql', 'mysql-schema', 'mysql-partitions'],

@@ -235,6 +235,7 @@ export const cassandra: Engine = {
   versions: [VERSION],
   tests: [
     'test/stores/cassandra-settings.test.ts',
+    'test/stores/cassandra-lifetimes.test.ts',
     'test/stores/cassandra-tables.test.ts',
     'test/stores/cassandra-tombstones.test.ts',
     'test/stores/keyspaces.test.ts',
