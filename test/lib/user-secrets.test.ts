@@ -174,7 +174,7 @@ describe('the way to Secrets Manager', () => {
   });
 });
 
-it('functions of Db2 that apply the schema and rotate have its native client, and run on the processor that it is for', () => {
+describe('a deployment with a Db2', () => {
   const clientLayer = 'arn:aws:lambda:eu-central-1:111122223333:layer:db2-client:1';
   const stack = new StoresStack(new App(), 'Data', {
     configuration: {
@@ -184,10 +184,33 @@ it('functions of Db2 that apply the schema and rotate have its native client, an
     db2: { clientLayer },
     db2Instance: { ibmCustomerId: '1234567', ibmSiteId: '1234567890' },
   });
-  const functions: Json[] = Object.values(Template.fromStack(stack).findResources('AWS::Lambda::Function'));
-  for (const name of ['apply-schema', 'rotate-database-password']) {
-    const { Properties } = functions.find((fn) => fn.Properties.Handler === `${name}.handler`);
-    expect(Properties).toMatchObject({ Architectures: ['x86_64'], Layers: [clientLayer] });
-    expect(Properties.Environment.Variables).toMatchObject({ IBM_DB_HOME: '/opt/clidriver' });
-  }
+  const template = Template.fromStack(stack);
+
+  it.each(['apply-schema', 'rotate-database-password'])(
+    'has its native client beside %s, which runs on the processor that it is for',
+    (name) => {
+      const functions: Json[] = Object.values(template.findResources('AWS::Lambda::Function'));
+      const { Properties } = functions.find((fn) => fn.Properties.Handler === `${name}.handler`);
+      expect(Properties).toMatchObject({ Architectures: ['x86_64'], Layers: [clientLayer] });
+      expect(Properties.Environment.Variables).toMatchObject({ IBM_DB_HOME: '/opt/clidriver' });
+    },
+  );
+
+  it('leads its functions to Secrets Manager in each zone', () => {
+    const endpoints: [string, Json][] = Object.entries(template.findResources('AWS::EC2::VPCEndpoint'));
+    const [[, endpoint] = []] = endpoints.filter(([id]) => id.includes('SecretsManager'));
+    expect(endpoint.Properties.SubnetIds).toHaveLength(2);
+  });
+
+  it('keeps the master user’s secret with the instance, and lets nobody read it but the two', () => {
+    const [[id, master] = []] = Object.entries(template.findResources('AWS::SecretsManager::Secret')).filter(([each]) =>
+      each.includes('Master'),
+    );
+    expect(master?.DeletionPolicy).toBe('Retain');
+    const policies: Json[] = Object.values(template.findResources('AWS::IAM::Policy'));
+    const readers = policies.filter(({ Properties }) =>
+      Properties.PolicyDocument.Statement.some(({ Resource }: Json) => Resource?.Ref === id),
+    );
+    expect(readers).toHaveLength(2);
+  });
 });
