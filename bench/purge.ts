@@ -22,7 +22,7 @@ const CONNECTIONS = 8;
 const SHARE = 0.25;
 
 const full = { rounds: 15, calls: 5000, slices: 8, sliceMs: 2500, emptyings: 5 };
-const quick = { rounds: 4, calls: 1000, slices: 3, sliceMs: 1000, emptyings: 2 };
+const quick = { rounds: 4, calls: 1000, slices: 3, sliceMs: 1000, emptyings: 3 };
 type Size = typeof full;
 
 export const ROWS = { full: 10_000_000, quick: 200_000 };
@@ -105,6 +105,8 @@ async function besideBatches(opened: Opened, load: Load, expired: number, size: 
 }
 
 interface Emptied {
+  /** How often all was gone; a purge leaves a partition alone whose lock does not come at once, and the next one tries again. */
+  readonly times: number;
   readonly p99: Spread;
   readonly seconds: Spread;
   readonly logged: Spread;
@@ -113,21 +115,20 @@ interface Emptied {
 /** Slices of a load by itself and with a purge in it that empties what has expired whole, in turns. */
 async function besideEmptying(opened: Opened, load: Load, expired: number, size: Size): Promise<Emptied> {
   const { database } = opened;
-  const rounds: Record<keyof Emptied, number>[] = [];
-  while (rounds.length < size.emptyings) {
-    await database.expire(expired);
+  const rounds: Record<'p99' | 'seconds' | 'logged', number>[] = [];
+  for (let round = 0; round < size.emptyings; round += 1) {
+    await database.expire(expired - (await database.countExpired()));
     await load(sleep(size.sliceMs / 2)); // so that what was read for `expire` is behind it
     const quiet = await load(sleep(size.sliceMs));
     const before = await database.logged();
     const purging = sleep(size.sliceMs / 4).then(() => purge(opened, size.sliceMs));
     const busy = await load(Promise.all([sleep(size.sliceMs), purging]));
     const logged = (await database.logged()) - before;
-    const rest = await database.countExpired();
-    if (rest > 0) throw new Error(`${rest} expired tokens were left of ${expired}`);
+    if ((await database.countExpired()) > 0) continue;
     rounds.push({ p99: busy.p99 / quiet.p99, seconds: (await purging).seconds, logged });
   }
-  const spread = (figure: keyof Emptied) => spreadOf(rounds.map((round) => round[figure]));
-  return { p99: spread('p99'), seconds: spread('seconds'), logged: spread('logged') };
+  const spread = (figure: 'p99' | 'seconds' | 'logged') => spreadOf(rounds.map((round) => round[figure]));
+  return { times: rounds.length, p99: spread('p99'), seconds: spread('seconds'), logged: spread('logged') };
 }
 
 const P99 = { most: 1.3 };
@@ -191,6 +192,11 @@ export async function measurePurge(engine: PurgedEngine, rows: number, isQuick: 
         ratio('p99 of look-ups beside the purge by partition, an even load', emptyings.p99, P99),
         ratio(`seconds in which ${inWords(expired)} are gone`, emptyings.seconds, engine.emptied?.seconds),
         whole(`${log} of that`, emptyings.logged, 'bytes', engine.emptied?.bytes),
+        {
+          name: 'gone at the first purge',
+          value: emptyings.times,
+          shown: `${emptyings.times} of ${size.emptyings} times`,
+        },
       ]),
     );
   } finally {
