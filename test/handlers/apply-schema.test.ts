@@ -100,6 +100,15 @@ onServed('apply-schema, as CloudFormation calls it', async () => {
     expect(await call(database, { type: 'Update' })).toEqual(answer(''));
   });
 
+  it('makes expiry partitions where they are asked for, and does not go on as if there were none', async () => {
+    const database = await newDatabase();
+    await call(database);
+    const asked = { type: 'Update', properties: { expiryPartitions: 'true' } } as const;
+    expect(await call(database, asked)).toMatchObject({ Data: { scripts: 'oauth-partitions.sql' } });
+    expect(await call(database, asked)).toMatchObject({ Data: { scripts: '' } });
+    await expect(call(database, { type: 'Update' })).rejects.toThrow('set expiryPartitions');
+  });
+
   it('left to somebody else, changes nothing: a new database may be empty, an old schema fails in words', async () => {
     const database = await newDatabase();
     const manual = { application: 'manual', type: 'Update' } as const;

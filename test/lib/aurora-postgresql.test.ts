@@ -12,6 +12,7 @@ import { AuroraPostgresql, auroraPostgresqlConnection, auroraPostgresqlFacts } f
 import { type DatabaseServer, userFor } from '../../lib/database-server.ts';
 import { functionNetwork, networkFacts, PrivateNetwork } from '../../lib/network.ts';
 import { Facts, publishedFacts } from '../../lib/parameters.ts';
+import { postgresql } from '../../lib/postgresql.ts';
 
 /** What a template holds. */
 type Json = ReturnType<typeof JSON.parse>;
@@ -284,7 +285,13 @@ describe('the schema', () => {
 
   it('comes with the function that applies it, with the driver and no file of another engine', () => {
     const scripts = JSON.parse(readFileSync(join(asset, 'schema.json'), 'utf8'));
-    for (const path of ['oauth-server.sql', 'oauth-client.sql', 'oauth-roles.sql', 'upgrades/oauth-server-2.sql']) {
+    for (const path of [
+      'oauth-server.sql',
+      'oauth-client.sql',
+      'oauth-partitions.sql',
+      'oauth-roles.sql',
+      'upgrades/oauth-server-2.sql',
+    ]) {
       expect(scripts[path]).toBe(readFileSync(new URL(`../../sql/postgresql/${path}`, import.meta.url), 'utf8'));
     }
     const texts = globSync('**/*.mjs', { cwd: asset }).map((file) => readFileSync(join(asset, file), 'utf8'));
@@ -302,6 +309,19 @@ describe('the schema', () => {
       application: 'automatic',
       scripts: expect.stringMatching(/^[0-9a-f]{64}$/),
     });
+  });
+
+  it('has expiry partitions where the configuration asks for them', () => {
+    for (const expiryPartitions of [true, false]) {
+      const stack = new Stack(new App(), 'Partitions');
+      const settings = settingsOf({ expiryPartitions });
+      const used = { section: 'databases', name: 'db', settings, kinds: [], cachesLookups: false } as const;
+      const { create } = postgresql(used, { configuration: parseConfiguration({}).configuration });
+      create?.(stack, 'Database', { ...kept, network: () => new PrivateNetwork(stack, 'Network') });
+      Template.fromStack(stack).hasResourceProperties('Custom::PostgresqlSchema', {
+        expiryPartitions: expiryPartitions ? 'true' : Match.absent(),
+      });
+    }
   });
 
   it('may be left to somebody else, who is told what to run', () => {
