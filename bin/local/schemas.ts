@@ -6,6 +6,8 @@ import type { OpenOptions, Stores } from '../../functions/open-stores.ts';
 import { schemaOf } from '../commands/databases.ts';
 import { ask } from '../commands/question.ts';
 
+type Server = Exclude<Configuration['databases'][string], { embedded: true }>;
+
 /**
  * Asks every store for something that nobody has, and applies the schema where a database lacks a table. An account that
  * may not do so is needed only where none is missing.
@@ -16,13 +18,17 @@ export async function applyMissingSchemas(configuration: Configuration, stores: 
   for (const kind of storeSections) {
     for (const [name, store] of Object.entries<StoreSettings>(configuration[kind])) {
       try {
-        await ask(stores, kind, name).catch(async (error: unknown) => {
-          const database = store.storeIn === 'database' && configuration.databases[store.database];
-          const server = database && !database.embedded && database;
-          if (!(error instanceof StoreError) || error.code !== 'unsupported' || !server) throw error;
-          await (await schemaOf[server.engine]()).applySchema(await databaseSettings(server, options), {
+        const database = store.storeIn === 'database' && configuration.databases[store.database];
+        const server = database && !database.embedded ? database : undefined;
+        const apply = async (server: Server) =>
+          (await schemaOf[server.engine]()).applySchema(await databaseSettings(server, options), {
             partitions: server.expiryPartitions,
           });
+        // A look-up is the same with partitions and without: it does not show that they are missing.
+        if (server?.expiryPartitions) await apply(server);
+        await ask(stores, kind, name).catch(async (error: unknown) => {
+          if (!(error instanceof StoreError) || error.code !== 'unsupported' || !server) throw error;
+          await apply(server);
           await ask(stores, kind, name);
         });
       } catch (cause) {

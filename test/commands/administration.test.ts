@@ -300,6 +300,17 @@ describe('schema', () => {
     );
   });
 
+  it('prints the partitions where the configuration asks for them', async () => {
+    write('partitions.json', {
+      databases: { parted: { engine: 'postgresql', host: '127.0.0.1', expiryPartitions: true } },
+    });
+    const { stdout } = await run(['schema', 'parted', '--roles', '--config', 'partitions.json']);
+    expect(stdout).toMatch(
+      /CREATE TABLE IF NOT EXISTS oauth_grant \([\s\S]+PARTITION BY LIST[\s\S]+CREATE ROLE %I LOGIN/,
+    );
+    expect((await run(['schema', 'elsewhere'])).stdout).not.toContain('PARTITION BY LIST');
+  });
+
   it('applies them, and makes an embedded database where there is none', async () => {
     write('new.json', { databases: { fresh: { engine: 'postgresql', embedded: true } } });
     expect(await run(['schema', 'fresh', '--apply', '--config', 'new.json'])).toEqual({
