@@ -91,7 +91,7 @@ export class PrivateNetwork extends Construct {
       this.clients.connections.allowTo(this.endpoints, Port.HTTPS, 'Endpoints of AWS services');
       this.addEndpoint('Kms', InterfaceVpcEndpointAwsService.KMS, ['kms:Decrypt'], this.subnets);
       if (props.services?.includes('dynamodb')) this.addDynamodb(this.vpc, props.dynamodbPrefixList);
-      if (props.services?.includes('secretsmanager')) this.addSecrets(this.subnets);
+      if (props.services?.includes('secretsmanager')) this.addSecrets(true);
       if (props.services?.includes('keyspaces')) {
         this.clients.connections.allowTo(this.endpoints, Port.tcp(KEYSPACES_PORT), 'The endpoint of Amazon Keyspaces');
         const actions = ['cassandra:Select', 'cassandra:Modify'];
@@ -125,14 +125,19 @@ export class PrivateNetwork extends Construct {
       return [group];
     }
     group.connections.allowTo(this.endpoints, Port.HTTPS, 'The endpoint of AWS Secrets Manager');
-    const endpoint = this.node.tryFindChild(SECRETS) ?? this.addSecrets(this.subnets.slice(0, 1));
+    const endpoint = this.node.tryFindChild(SECRETS) ?? this.addSecrets(false);
     return [group, this.endpoints, endpoint];
   }
 
-  private addSecrets(subnets: readonly ISubnet[]): InterfaceVpcEndpoint {
-    const actions = ['GetSecretValue', 'DescribeSecret', 'PutSecretValue', 'UpdateSecretVersionStage'];
-    const permitted = actions.map((action) => `secretsmanager:${action}`);
-    const endpoint = this.addEndpoint(SECRETS, InterfaceVpcEndpointAwsService.SECRETS_MANAGER, permitted, subnets);
+  /** In all zones, also for the function that replaces passwords; in one, for a deployment that reads one. */
+  private addSecrets(isKept: boolean): InterfaceVpcEndpoint {
+    const service = InterfaceVpcEndpointAwsService.SECRETS_MANAGER;
+    const read = 'secretsmanager:GetSecretValue';
+    if (!isKept) return this.addEndpoint(SECRETS, service, [read], this.subnets.slice(0, 1));
+
+    const rotate = ['DescribeSecret', 'PutSecretValue', 'UpdateSecretVersionStage'];
+    const permitted = [read, ...rotate.map((action) => `secretsmanager:${action}`)];
+    const endpoint = this.addEndpoint(SECRETS, service, permitted, this.subnets);
     // It concerns no secret, so that no account is that of what is asked for.
     endpoint.addToPolicy(this.ofThisAccount(['secretsmanager:GetRandomPassword'], ['aws:PrincipalAccount']));
     return endpoint;
