@@ -1,5 +1,10 @@
 import { createEngine } from '../../functions/stores/mariadb.ts';
 import { applySchema } from '../../functions/stores/mariadb-schema.ts';
 import { describePartitions } from './mysql-partitions.ts';
+import { conformOn } from './mysql-server.ts';
 
-describePartitions({ name: 'mariadb', createEngine, applySchema }, String(process.env.MARIADB_URL));
+const tested = { name: 'mariadb', createEngine, applySchema } as const;
+const url = String(process.env.MARIADB_URL);
+
+describePartitions(tested, url);
+await conformOn(tested, url, true);

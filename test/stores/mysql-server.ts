@@ -8,6 +8,7 @@ import type { Engine } from '../../functions/domain/ports.ts';
 import type { DatabaseSettings } from '../../functions/stores/sql-settings.ts';
 import { createVirtualClock, type Harness } from '../conformance/index.ts';
 import { conform } from './conform.ts';
+import { leavesWithItsPartition } from './expiry-partitions.ts';
 
 // What the tests of MySQL and of MariaDB share.
 
@@ -136,8 +137,9 @@ export async function conformOn(
       purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
       purgeBatch: 50,
       // A purge: one statement for each of its tables, and what is left; the foreign tokens' count with the grants. A
-      // revocation by selector: its mark, and a call for each thousand grants.
-      roundTrips: { 'accessTokens.purgeExpired': 5, 'accessTokens.revokeBy': 2 },
+      // revocation by selector: its mark, and a call for each thousand grants. With partitions, one that empties them.
+      roundTrips: { 'accessTokens.purgeExpired': expiryPartitions ? 6 : 5, 'accessTokens.revokeBy': 2 },
+      ...(expiryPartitions && { accessTokenLeavesAt: leavesWithItsPartition }),
     },
     outage: { refused: () => openAt(1), silent: () => openAt(silentPort), cut: () => cut(settings) },
   };
