@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
 import { Port, type SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Function as LambdaFunction, LoggingFormat, Runtime } from 'aws-cdk-lib/aws-lambda';
@@ -35,7 +35,10 @@ export interface UserSecretsProps {
 /** Of AWS Secrets Manager’s own: a function has as long to wait for a server that fails over. */
 const TIMEOUT = Duration.minutes(2);
 
-/** What stands in the templates is a role’s name, and a password that lets nobody in: the first rotation makes the user. */
+/**
+ * What stands in the templates is a role’s name, and a password that lets nobody in: the first rotation makes the user and writes
+ * the rest. So nothing in them ever changes, at which CloudFormation would write a secret anew.
+ */
 const PASSWORD_LENGTH = 30;
 
 /** The name under which the ARN of a user’s secret is published. */
@@ -54,13 +57,13 @@ export class UserSecrets extends Construct {
 
   constructor(scope: Construct, id: string, props: UserSecretsProps) {
     super(scope, id);
-    const { engine, host, port, database, rotateAfter, removalPolicy, after } = props;
+    const { rotateAfter, removalPolicy, after } = props;
     const fn = this.createFunction(props);
     const secrets = databaseUsers.map((username) => {
       const secret = new Secret(this, username, {
         description: `What functions log in to the database of ${scope.node.path} with, as ${username}`,
         generateSecretString: {
-          secretStringTemplate: Stack.of(this).toJsonString({ engine, host, port, dbname: database, username }),
+          secretStringTemplate: JSON.stringify({ username }),
           generateStringKey: 'password',
           excludePunctuation: true,
           passwordLength: PASSWORD_LENGTH,
