@@ -52,7 +52,7 @@ export const schemaDatabaseEngines: readonly DatabaseEngine[] = ['oracle', 'db2'
 export const iamDatabaseEngines: readonly DatabaseEngine[] = ['postgresql', 'mysql', 'mariadb'];
 
 /** The databases that can keep access tokens in partitions by their expiry, each emptied whole when it is over. */
-export const partitionedEngines: readonly DatabaseEngine[] = ['postgresql', 'mysql', 'mariadb'];
+export const partitionedEngines: readonly DatabaseEngine[] = ['postgresql', 'mysql', 'mariadb', 'sqlserver', 'oracle'];
 
 /** The most seconds between two purges there, in whose time a partition must be emptied: half of the narrowest one's. */
 export const MOST_SECONDS_BETWEEN_EMPTYINGS = 1800;

@@ -94,6 +94,7 @@ export const columns: Readonly<Record<string, Bind>> = {
   kind: room,
   minute: number,
   outcome: room,
+  records: number,
   redeemed_at: number,
   refresh_digest: raw(32),
   refresh_expires_at: number,

@@ -145,6 +145,7 @@ const CODES: Record<string, StoreErrorCode> = {
   'ORA-00060': 'throttled', // deadlock: the block was rolled back
   'ORA-01403': 'throttled', // a row that was met was purged before it was looked at
   'ORA-01555': 'throttled', // snapshot too old
+  'ORA-08103': 'throttled', // a partition was emptied while it was being read
   'ORA-02391': 'throttled', // sessions per user
   'ORA-04031': 'throttled', // out of shared memory
   'ORA-08177': 'throttled', // cannot serialize access
@@ -181,6 +182,13 @@ export function storeError(cause: unknown): StoreError {
     return new StoreError('unsupported', 'a table is missing: apply sql/oracle/oauth-server.sql and oauth-client.sql', {
       cause,
     });
+  }
+  if (code === 'ORA-00439') {
+    return new StoreError(
+      'unsupported',
+      'this edition of Oracle has no partitions: leave expiryPartitions out, or take the Enterprise Edition with the Partitioning option',
+      { cause },
+    );
   }
   const known = CODES[code];
   if (known === 'timeout') return new StoreError('timeout', `no answer from Oracle in time (${code})`, { cause });

@@ -85,6 +85,17 @@ const GRANT_ANSWER = `:o_grant_id := g.grant_id;
 const ACCESS_TOKEN = `INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, is_foreign, data)
         VALUES (:i_grantId, :i_accessDigest, :i_accessIssuedAt, :i_accessExpiresAt, :i_attempt, :i_accessForeign, :i_accessData)`;
 
+/**
+ * Inserts an access token that its grant does not have, or does something else. Whoever asks has locked the grant, so that none
+ * comes between. By the digest alone: where tokens are in expiry partitions, the key would let the same digest in again with
+ * another expiry.
+ */
+const unless = (grant: string, insert: string, otherwise = '') => `SELECT COUNT(*) INTO v_there FROM access_token a
+      WHERE a.grant_id = ${grant} AND a.digest = :i_accessDigest;
+    IF v_there = 0 THEN
+      ${insert};${otherwise}
+    END IF;`;
+
 /** The way from a foreign token to its grant; one that leads to another grant is a conflict. */
 const way = (digest: string) => `
     BEGIN
@@ -121,14 +132,14 @@ const persisted = (ways: string) =>
         SELECT * INTO g FROM oauth_grant WHERE grant_id = :i_grantId FOR UPDATE;
         v_outcome := CASE
           WHEN g.revoked_at IS NOT NULL THEN 'revoked'
-          WHEN g.attempt = :i_attempt AND (g.refresh_digest = :i_refreshDigest OR (g.refresh_digest IS NULL AND :i_refreshDigest IS NULL)) THEN 'persisted'
+          WHEN g.attempt = :i_attempt AND (g.refresh_digest = :i_refreshDigest OR (g.refresh_digest IS NULL AND :i_refreshDigest IS NULL)) THEN 'repeated'
           ELSE 'conflict' END;
     END;
   END IF;
   IF v_outcome = 'persisted' AND :i_accessDigest IS NOT NULL THEN
-    ${insertOr(ACCESS_TOKEN, 'NULL')}
+    ${ACCESS_TOKEN};
   END IF;${ways}
-  :o_outcome := v_outcome;`,
+  :o_outcome := CASE WHEN v_outcome = 'repeated' THEN 'persisted' ELSE v_outcome END;`,
   );
 
 /** `foreign` where one of the tokens was minted elsewhere. */
@@ -143,6 +154,7 @@ export const persist = {
 
 export const addAccess = blockOn(
   `g oauth_grant%ROWTYPE;
+  v_there NUMBER;
   v_outcome VARCHAR2(10);`,
   `SELECT * INTO g FROM oauth_grant WHERE grant_id = :i_grantId FOR UPDATE;
   v_outcome := CASE
@@ -153,16 +165,17 @@ export const addAccess = blockOn(
     IF g.retain_until < :i_retainUntil THEN
       UPDATE oauth_grant SET retain_until = :i_retainUntil WHERE grant_id = :i_grantId;
     END IF;
-    BEGIN
-      ${ACCESS_TOKEN};
-    EXCEPTION
-      WHEN DUP_VAL_ON_INDEX THEN
-        UPDATE access_token SET attempt = :i_attempt
-          WHERE grant_id = :i_grantId AND digest = :i_accessDigest AND attempt = :i_attempt;
-        IF SQL%ROWCOUNT = 0 THEN
-          RAISE DUP_VAL_ON_INDEX;
-        END IF;
-    END;
+    ${unless(
+      ':i_grantId',
+      ACCESS_TOKEN,
+      `
+    ELSE
+      UPDATE access_token SET attempt = :i_attempt
+        WHERE grant_id = :i_grantId AND digest = :i_accessDigest AND attempt = :i_attempt;
+      IF SQL%ROWCOUNT = 0 THEN
+        RAISE DUP_VAL_ON_INDEX;
+      END IF;`,
+    )}
   END IF;
   IF v_outcome = 'added' AND :i_accessForeign = 1 THEN${way(':i_accessDigest')}
   END IF;
@@ -231,10 +244,11 @@ export const findRefresh = byOrigin((grant) =>
 );
 
 /** Uses a token if it may be used. If not, says why, and ends the grant of a token that was used before. */
-const use = (changes: string, repeated: (insert: string) => string) =>
+const use = (changes: string, otherwise: string) =>
   byOrigin((grant) =>
     blockOn(
       `g oauth_grant%ROWTYPE;
+  v_there NUMBER;
   v_bytes RAW(32767);
   v_outcome VARCHAR2(10);`,
       `SELECT * INTO g FROM oauth_grant WHERE grant_id = ${grant} AND client_id IS NOT NULL FOR UPDATE;
@@ -255,8 +269,12 @@ const use = (changes: string, repeated: (insert: string) => string) =>
     UPDATE oauth_grant SET ${changes}, retain_until = GREATEST(retain_until, :i_retainUntil)
       WHERE grant_id = g.grant_id;
     IF :i_accessDigest IS NOT NULL THEN
-      ${repeated(`INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, data)
-        VALUES (g.grant_id, :i_accessDigest, :i_accessIssuedAt, :i_accessExpiresAt, :i_attempt, :i_accessData)`)}
+      ${unless(
+        'g.grant_id',
+        `INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, data)
+        VALUES (g.grant_id, :i_accessDigest, :i_accessIssuedAt, :i_accessExpiresAt, :i_attempt, :i_accessData)`,
+        otherwise,
+      )}
     END IF;
   ELSIF v_outcome = 'reused' THEN
     UPDATE oauth_grant SET revoked_at = :i_now WHERE grant_id = g.grant_id AND revoked_at IS NULL;
@@ -273,12 +291,14 @@ export const rotate = use(
   `refresh_expires_at = :i_refreshExpiresAt, refresh_idle_expires_at = :i_refreshIdleExpiresAt,
         refresh_foreign = NULL, retired_at = :i_now, attempt = :i_attempt, refresh_digest = :i_refreshDigest,
         retired_digest = :i_digest, successor = :i_sealed`,
-  (insert) => `${insert};`,
+  `
+    ELSE
+      RAISE DUP_VAL_ON_INDEX;`,
 );
 /** A token that is kept can be used again, so the repeat of an attempt finds it usable too. */
 export const rotateKept = use(
   'refresh_idle_expires_at = COALESCE(:i_refreshIdleExpiresAt, refresh_idle_expires_at)',
-  (insert) => insertOr(insert, 'NULL'),
+  '',
 );
 
 const OF_CLIENT = '(:i_clientId IS NULL OR g.client_id = :i_clientId)';
@@ -519,18 +539,30 @@ export const removeClientToken = changing(
 // SKIP LOCKED: two purges share the work instead of waiting for each other, and none waits for a rotation. Rows are locked
 // as they are fetched, so no more than are removed. The condition stands in the DELETE again: by then the row is ours, and
 // it is seen as it is now.
-const purge = (table: string, due: string) =>
+const batch = (table: string, due: string) => `IF v_left > 0 THEN
+    DECLARE
+      TYPE places IS TABLE OF ROWID;
+      v_places places;
+      CURSOR due IS SELECT t.ROWID FROM ${table} t WHERE ${due} FOR UPDATE SKIP LOCKED;
+    BEGIN
+      OPEN due;
+      FETCH due BULK COLLECT INTO v_places LIMIT v_left;
+      CLOSE due;
+      FORALL i IN 1 .. v_places.COUNT
+        DELETE FROM ${table} WHERE ROWID = v_places(i) AND ${due};
+      v_left := v_left - SQL%ROWCOUNT;
+    END;
+  END IF;`;
+
+/** Removes what is due of a table: of each of its parts that is told how, until there are enough. */
+export const removing = (table: string, ...due: readonly string[]) =>
   block(
-    `TYPE places IS TABLE OF ROWID;
-  v_places places;
-  CURSOR due IS SELECT t.ROWID FROM ${table} t WHERE ${due} <= :i_now FOR UPDATE SKIP LOCKED;`,
-    `OPEN due;
-  FETCH due BULK COLLECT INTO v_places LIMIT :i_limit;
-  CLOSE due;
-  FORALL i IN 1 .. v_places.COUNT
-    DELETE FROM ${table} WHERE ROWID = v_places(i) AND ${due} <= :i_now;
-  :o_changed := SQL%ROWCOUNT;`,
+    'v_left NUMBER := :i_limit;',
+    `${due.map((each) => batch(table, each)).join('\n  ')}
+  :o_changed := :i_limit - v_left;`,
   );
+
+const purge = (table: string, due: string) => removing(table, `${due} <= :i_now`);
 
 const ARTIFACT_DUE = 'COALESCE(retain_until, expires_at)';
 
@@ -547,13 +579,15 @@ const due = (table: string, column: string) => `
 SELECT COUNT(*) AS "records", MIN(due) AS oldest FROM (
   SELECT ${column} AS due FROM ${table} WHERE ${column} <= :i_now ORDER BY ${column} FETCH FIRST (:i_most) ROWS ONLY)`;
 
+/** Of the other tables of an access token store. */
+export const dueBesideAccessTokens = [
+  due('oauth_grant', 'retain_until'),
+  due('foreign_token', 'retain_until'),
+  due('revocation', 'retain_until'),
+].join(' UNION ALL');
+
 export const backlog = {
-  accessTokens: [
-    due('access_token', 'expires_at'),
-    due('oauth_grant', 'retain_until'),
-    due('foreign_token', 'retain_until'),
-    due('revocation', 'retain_until'),
-  ].join(' UNION ALL'),
+  accessTokens: `${due('access_token', 'expires_at')} UNION ALL ${dueBesideAccessTokens}`,
   authorizationCodes: due('authorization_code', 'retain_until'),
   artifacts: due('artifact', ARTIFACT_DUE),
   clientAccessTokens: due('client_access_token', 'expires_at'),

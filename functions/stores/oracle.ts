@@ -3,6 +3,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { Engine } from '../domain/ports.ts';
 import { type Bind, columns, encoded, namesIn, rowsOf, values, whole } from './oracle-binds.ts';
 import { connectionsOf, execute, storeError } from './oracle-connection.ts';
+import { partitioned } from './oracle-partitions.ts';
 import * as statements from './oracle-statements.ts';
 import { createSqlEngine } from './sql.ts';
 import type { Answer, Row, Run } from './sql-dialect.ts';
@@ -63,5 +64,5 @@ export async function createEngine(settings: DatabaseSettings, clock: Clock): Pr
         throw error;
       }
     });
-  return createSqlEngine(statements, run, clock, pool.close);
+  return createSqlEngine(settings.expiryPartitions ? partitioned : statements, run, clock, pool.close);
 }

@@ -75,6 +75,7 @@ async function logIn(configuration: ConnectionConfiguration): Promise<Connection
 const CODES: Readonly<Record<number, StoreErrorCode>> = {
   2627: 'conflict', // a key is there already: of a constraint, of an index
   2601: 'conflict',
+  50001: 'conflict', // the same, as our own batch says it
   1205: 'throttled', // rolled back as the victim of a deadlock
   1204: 'throttled', // no memory for locks
   1222: 'timeout', // a lock was waited for longer than LOCK_TIMEOUT

@@ -87,8 +87,8 @@ export const persist = {
       INSERT INTO foreign_token (digest, grant_id, retain_until) VALUES (@accessDigest, @grantId, @retainUntil);`),
 };
 
-// Whoever adds to a grant holds its row, so that none comes between a look and the insert after it. A digest that another
-// attempt stored fails as a key that is there twice.
+// Whoever adds to a grant holds its row, so that none comes between a look and the insert after it. The look is by the digest
+// alone: where tokens are in expiry partitions, the key would let the same digest in again with another expiry.
 export const addAccess = `${BATCH}
 DECLARE @outcome varchar(9) = 'unknown';
 BEGIN TRANSACTION;
@@ -98,13 +98,13 @@ SELECT @outcome = CASE
     ELSE 'added' END
   FROM oauth_grant WITH (UPDLOCK) WHERE oauth_grant.grant_id = @grantId;
 IF @outcome = 'added'
+  SELECT @outcome = CASE WHEN access_token.attempt = @attempt THEN 'repeated' ELSE 'conflict' END
+    FROM access_token WHERE access_token.grant_id = @grantId AND access_token.digest = @accessDigest;
+IF @outcome = 'added'
 BEGIN
   UPDATE oauth_grant SET retain_until = @retainUntil WHERE grant_id = @grantId AND retain_until < @retainUntil;
   INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, is_foreign, data)
-    SELECT @grantId, @accessDigest, @accessIssuedAt, @accessExpiresAt, @attempt, @accessForeign, @accessData
-      WHERE NOT EXISTS (
-        SELECT 1 FROM access_token
-          WHERE access_token.grant_id = @grantId AND access_token.digest = @accessDigest AND access_token.attempt = @attempt);
+    VALUES (@grantId, @accessDigest, @accessIssuedAt, @accessExpiresAt, @attempt, @accessForeign, @accessData);
   IF @accessForeign = 1
     INSERT INTO foreign_token (digest, grant_id, retain_until)
       SELECT @accessDigest, @grantId, @retainUntil
@@ -112,7 +112,7 @@ BEGIN
           SELECT 1 FROM foreign_token WHERE foreign_token.digest = @accessDigest AND foreign_token.grant_id = @grantId);
 END
 COMMIT TRANSACTION;
-SELECT @outcome AS outcome;`;
+SELECT CASE @outcome WHEN 'repeated' THEN 'added' ELSE @outcome END AS outcome;`;
 
 export const addRefresh = `${BATCH}
 DECLARE @outcome varchar(9) = 'unknown';
@@ -162,12 +162,15 @@ const OTHERS = (row: string) =>
 const RETRIED = (row: string) =>
   `${row}retired_digest = @digest AND (${row}attempt = @attempt OR ${row}retired_at + @graceSeconds > @now)`;
 
+const STORED = `SELECT 1 FROM access_token AS stored
+      WHERE stored.grant_id IN (SELECT grant_id FROM @used) AND stored.digest = @accessDigest`;
+
 /**
  * The first update uses the token if it may be used, and locks the grant until the commit. If it changed nothing, the
  * second says why, and ends the grant of a token that was used before: it finds the row by its key alone, so it waits for
  * whoever was first, and decides from the row as that one left it.
  */
-const use = (changes: string, repeated: string) =>
+const use = (changes: string, stored: string, repeated: string) =>
   byOrigin(
     (grant) => `${BATCH}
 DECLARE @used TABLE (grant_id binary(12) NOT NULL);
@@ -179,10 +182,10 @@ UPDATE oauth_grant SET ${changes}, ${LATER}
     AND refresh_expires_at > @now AND (refresh_idle_expires_at IS NULL OR refresh_idle_expires_at > @now)
     AND (expires_at IS NULL OR expires_at > @now);
 IF EXISTS (SELECT 1 FROM @used)
-BEGIN
+BEGIN${stored}
   INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, data)
     SELECT grant_id, @accessDigest, @accessIssuedAt, @accessExpiresAt, @attempt, @accessData
-      FROM @used AS used WHERE @accessDigest IS NOT NULL${repeated};
+      FROM @used WHERE @accessDigest IS NOT NULL${repeated};
   SELECT ${GRANT}, 'rotated' AS outcome, CAST(NULL AS varbinary(max)) AS sealed
     FROM oauth_grant WHERE oauth_grant.grant_id IN (SELECT grant_id FROM @used);
 END
@@ -207,14 +210,17 @@ COMMIT TRANSACTION;`,
 export const rotate = use(
   `refresh_expires_at = @refreshExpiresAt, refresh_idle_expires_at = @refreshIdleExpiresAt, refresh_foreign = NULL,
     retired_at = @now, attempt = @attempt, refresh_digest = @refreshDigest, retired_digest = @digest, successor = @sealed`,
+  `
+  IF EXISTS (${STORED})
+    THROW 50001, N'the grant has an access token of this digest', 1;`,
   '',
 );
 /** A token that is kept can be used again, so the repeat of an attempt finds it usable too. */
 export const rotateKept = use(
   'refresh_idle_expires_at = COALESCE(@refreshIdleExpiresAt, refresh_idle_expires_at)',
+  '',
   `
-        AND NOT EXISTS (
-          SELECT 1 FROM access_token AS stored WHERE stored.grant_id = used.grant_id AND stored.digest = @accessDigest)`,
+        AND NOT EXISTS (${STORED})`,
 );
 
 export const revokeAccess = byOrigin(
@@ -396,13 +402,15 @@ const due = (table: string, column: string) => `
 SELECT COUNT(*) AS records, MIN(counted.due) AS oldest FROM (
   SELECT TOP (@most) ${column} AS due FROM ${table} WHERE ${column} <= @now ORDER BY ${column}) AS counted`;
 
+/** Of the other tables of an access token store. */
+export const dueBesideAccessTokens = [
+  due('oauth_grant', 'retain_until'),
+  due('foreign_token', 'retain_until'),
+  due('revocation', 'retain_until'),
+].join(' UNION ALL');
+
 export const backlog = {
-  accessTokens: [
-    due('access_token', 'expires_at'),
-    due('oauth_grant', 'retain_until'),
-    due('foreign_token', 'retain_until'),
-    due('revocation', 'retain_until'),
-  ].join(' UNION ALL'),
+  accessTokens: `${due('access_token', 'expires_at')} UNION ALL ${dueBesideAccessTokens}`,
   authorizationCodes: due('authorization_code', 'retain_until'),
   artifacts: due('artifact', 'due_at'),
   clientAccessTokens: due('client_access_token', 'expires_at'),

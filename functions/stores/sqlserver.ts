@@ -7,6 +7,7 @@ import { createPool } from './sql-pool.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
 import { connect, loadDriver, numberOf, storeError } from './sqlserver-connection.ts';
 import { bound, type Column, namesIn, type ParameterType, parameters, rowOf } from './sqlserver-parameters.ts';
+import { partitioned } from './sqlserver-partitions.ts';
 import * as statements from './sqlserver-statements.ts';
 
 // SQL Server 2017 or newer, Azure SQL, Amazon RDS for SQL Server. READ COMMITTED, which each connection sets; a statement or
@@ -100,5 +101,5 @@ export async function createEngine(settings: DatabaseSettings, clock: Clock): Pr
       throw storeError(cause);
     }
   };
-  return createSqlEngine(statements, run, clock, pool.close);
+  return createSqlEngine(settings.expiryPartitions ? partitioned : statements, run, clock, pool.close);
 }

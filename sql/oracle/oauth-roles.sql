@@ -51,6 +51,11 @@ make('GRANT SELECT, DELETE ON revocation TO oauth_purger');
 make('GRANT SELECT, DELETE ON authorization_code TO oauth_purger');
 make('GRANT SELECT, DELETE ON artifact TO oauth_purger');
 make('GRANT SELECT, DELETE ON client_access_token TO oauth_purger');
+
+-- Where access tokens are in expiry partitions; oauth-partitions.sql grants the same when it is run after this.
+FOR there IN (SELECT object_name FROM user_objects WHERE object_name = 'OAUTH_EMPTY_ACCESS_PARTITION') LOOP
+make('GRANT EXECUTE ON oauth_empty_access_partition TO oauth_writer, oauth_purger');
+END LOOP;
 END;
 /
 

@@ -53,6 +53,14 @@ GRANT SELECT ON artifact (retain_until, expires_at, due_at) TO oauth_purger;
 GRANT SELECT ON client_access_token (expires_at) TO oauth_purger;
 GO
 
+-- Where access tokens are in expiry partitions; oauth-partitions.sql grants the same when it is run after this.
+IF OBJECT_ID(N'oauth_empty_access_partition', N'P') IS NOT NULL
+BEGIN
+  GRANT EXECUTE ON oauth_empty_access_partition TO oauth_writer, oauth_purger;
+  GRANT SELECT ON access_token (slot) TO oauth_purger;
+END
+GO
+
 INSERT INTO oauth_schema (component, version)
   SELECT 'oauth-roles', 1 WHERE NOT EXISTS (SELECT 1 FROM oauth_schema WHERE component = 'oauth-roles');
 GO

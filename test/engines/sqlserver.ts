@@ -109,6 +109,7 @@ export const sqlserver: Engine = {
     'test/stores/sqlserver-statements.test.ts',
     'test/stores/sqlserver-driver.test.ts',
     'test/stores/sqlserver-conformance.test.ts',
+    'test/stores/sqlserver-partitions.test.ts',
   ],
   start: startWithout,
   attach,

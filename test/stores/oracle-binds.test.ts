@@ -5,7 +5,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Engine } from '../../functions/domain/ports.ts';
 import { createEngine } from '../../functions/stores/oracle.ts';
 import { columns, encoded, namesIn, values } from '../../functions/stores/oracle-binds.ts';
-import * as statements from '../../functions/stores/oracle-statements.ts';
+import { partitioned } from '../../functions/stores/oracle-partitions.ts';
+import * as flat from '../../functions/stores/oracle-statements.ts';
 import { everyOperation } from '../conformance/operations.ts';
 import { issue, newArtifact, newAttempt, newGrant, newSuccessor, withKeys } from '../conformance/records.ts';
 import { recordSent, type Sent } from './oracle-texts.ts';
@@ -18,6 +19,8 @@ afterEach(() => {
 
 const open = (): Promise<Engine> =>
   createEngine({ host: 'db', database: 'oauth', user: 'app', password: 'app', tls: false }, () => 0);
+
+const statements = { flat, partitioned };
 
 const textsIn = (from: object): string[] =>
   Object.values(from).flatMap((one) => (typeof one === 'string' ? [one] : typeof one === 'object' ? textsIn(one) : []));

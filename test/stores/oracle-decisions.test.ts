@@ -7,21 +7,27 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../functions/domain/ports.ts';
 import { createEngine } from '../../functions/stores/oracle.ts';
 import { encoded, rowsOf, whole } from '../../functions/stores/oracle-binds.ts';
-import * as statements from '../../functions/stores/oracle-statements.ts';
+import { partitioned } from '../../functions/stores/oracle-partitions.ts';
+import * as flat from '../../functions/stores/oracle-statements.ts';
 import { storeError } from '../../functions/stores/postgresql-connection.ts';
 import { createSqlEngine } from '../../functions/stores/sql.ts';
 import type { Row, Run } from '../../functions/stores/sql-dialect.ts';
 import { createVirtualClock } from '../conformance/index.ts';
 import { conform } from './conform.ts';
 import { countCalls } from './count-calls.ts';
-import { callOf, procedureOf, rolesOf, tablesOf } from './oracle-plpgsql.ts';
+import { leavesWithItsPartition } from './expiry-partitions.ts';
+import { callOf, partitionsOf, procedureOf, rolesOf, tablesOf } from './oracle-plpgsql.ts';
+import { describeRings } from './ring-cases.ts';
 
 // The conformance suite over the statements, the scripts and the binds of the Oracle store, run by PostgreSQL in PL/pgSQL
 // (oracle-plpgsql.ts): what the blocks decide, sessions that really meet included. Nothing here runs on Oracle but two cases on
 // servers that do not answer, which are the driver's.
 
 const url = process.env.POSTGRESQL_URL;
-if (url !== undefined) await decisionsOn(url);
+if (url !== undefined) {
+  await decisionsOn(url, false);
+  await decisionsOn(url, true);
+}
 
 /** Every text of the statements. */
 function textsOf(from: object): string[] {
@@ -30,7 +36,8 @@ function textsOf(from: object): string[] {
   );
 }
 
-async function decisionsOn(serverUrl: string): Promise<void> {
+async function decisionsOn(serverUrl: string, inPartitions: boolean): Promise<void> {
+  const statements = inPartitions ? partitioned : flat;
   const clock = createVirtualClock(Date.now());
   const database = `oracle_${randomUUID().replaceAll('-', '')}`;
   const onDatabase = new URL(serverUrl);
@@ -50,16 +57,15 @@ async function decisionsOn(serverUrl: string): Promise<void> {
   afterAll(async () => {
     await query(serverUrl, `DROP DATABASE ${database} WITH (FORCE)`);
   });
-  for (const part of ['oauth-server', 'oauth-client']) {
-    const script = await readFile(new URL(`../../sql/oracle/${part}.sql`, import.meta.url), 'utf8');
-    await query(onDatabase.href, ...tablesOf(script));
-  }
-  const blocks = [...new Set(textsOf(statements))].filter((text) => /^\s*DECLARE/.test(text));
+  const script = (part: string) => readFile(new URL(`../../sql/oracle/${part}.sql`, import.meta.url), 'utf8');
+  for (const part of ['oauth-server', 'oauth-client']) await query(onDatabase.href, ...tablesOf(await script(part)));
+  if (inPartitions) await query(onDatabase.href, ...partitionsOf(await script('oauth-partitions')));
+  const blocks = [...new Set(textsOf(statements))].filter((text) => /^\s*(DECLARE|BEGIN)\b/.test(text));
   const procedures = new Map(blocks.map((text, index) => [text, `block_${index}`]));
   await query(onDatabase.href, ...[...procedures].map(([text, name]) => procedureOf(name, text)));
 
-  const roles = await readFile(new URL('../../sql/oracle/oauth-roles.sql', import.meta.url), 'utf8');
-  await query(onDatabase.href, ...rolesOf(roles));
+  const roles = rolesOf(await script('oauth-roles')).filter((text) => inPartitions || !text.includes('EXECUTE'));
+  await query(onDatabase.href, ...roles);
 
   // What writes has no more privileges than its role: the whole suite needs none.
   const open = async (role = 'oauth_writer'): Promise<Engine> => {
@@ -115,7 +121,7 @@ async function decisionsOn(serverUrl: string): Promise<void> {
       clock.nowMs,
     );
   conform(
-    'oracle, its statements on PostgreSQL',
+    `oracle, its statements on PostgreSQL${inPartitions ? ', with expiry partitions' : ''}`,
     {
       open,
       dump,
@@ -126,7 +132,8 @@ async function decisionsOn(serverUrl: string): Promise<void> {
         purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
         purgeBatch: 50,
         // A purge: one block for each of its tables; a revocation by selector: its mark, and a block for each thousand grants.
-        roundTrips: { 'accessTokens.purgeExpired': 5, 'accessTokens.revokeBy': 2 },
+        roundTrips: { 'accessTokens.purgeExpired': inPartitions ? 6 : 5, 'accessTokens.revokeBy': 2 },
+        ...(inPartitions && { accessTokenLeavesAt: leavesWithItsPartition }),
       },
       outage: {
         cut,
@@ -140,6 +147,7 @@ async function decisionsOn(serverUrl: string): Promise<void> {
       ],
     },
   );
+  if (inPartitions) describeRings('oracle, its statements on PostgreSQL', open);
   describe('the privileges of sql/oracle/oauth-roles.sql', () => {
     const digest = Buffer.alloc(32, 1);
     const now = 1_800_000_000;

@@ -19,6 +19,8 @@ const inSql: readonly Replacement[] = [
   [/HEXTORAW\((.+?\))\)/g, "decode($1, 'hex')"],
   [/FROM dual CONNECT BY 64 \* LEVEL <= LENGTH\(([^()\s]+)\)/g, 'FROM generate_series(1, length($1) / 64) AS level'],
   [/AND ROWNUM = 1/g, 'LIMIT 1'],
+  // A division of whole numbers has no rest to cut off.
+  [/FLOOR(?=\()/g, ''],
   [/"UID"/g, 'uid'],
 ];
 
@@ -38,11 +40,12 @@ const inBlocks: readonly Replacement[] = [
   [/TYPE places IS TABLE OF ROWID;/g, ''],
   [/v_places places;\s+CURSOR due IS SELECT t\.ROWID (.*?) FOR UPDATE SKIP LOCKED;/gs, 'v_places tid[];{{$1}}'],
   [
-    /\{\{(.*?)\}\}(.*?)OPEN due;.*?CLOSE due;/gs,
-    '$2v_places := ARRAY(SELECT t.ctid $1 LIMIT :i_limit FOR UPDATE SKIP LOCKED);',
+    /\{\{(.*?)\}\}(.*?)OPEN due;.*?LIMIT (\w+);.*?CLOSE due;/gs,
+    '$2v_places := ARRAY(SELECT t.ctid $1 LIMIT $3 FOR UPDATE SKIP LOCKED);',
   ],
   [/FORALL i IN 1 \.\. v_places\.COUNT/g, ''],
   [/ROWID = v_places\(i\)/g, 'ctid = ANY (v_places)'],
+  [/^(\s*)(oauth_\w+\()/gm, '$1CALL $2'],
   [/\bRAW\(\d+\)/g, 'bytea'],
   [/\bVARCHAR2\(\d+\)/g, 'text'],
   [/\bNUMBER\b/g, 'bigint'],
@@ -80,6 +83,7 @@ export const rolesOf = (script: string): string[] =>
       [/^GRANT SELECT/, 'GRANT SELECT, UPDATE'],
       [/^GRANT SELECT, UPDATE, INSERT, UPDATE/, 'GRANT SELECT, INSERT, UPDATE'],
       [/^GRANT READ/, 'GRANT SELECT'],
+      [/^GRANT EXECUTE ON/, '$& PROCEDURE'],
     ]),
   );
 
@@ -97,7 +101,7 @@ export function tablesOf(script: string): string[] {
         [/^\s*CREATE TABLE /, 'CREATE TABLE IF NOT EXISTS '],
         [/\)[^)]*\bLOB \(.*$|\) PCTFREE \d+$/s, ')'],
         [/ COMPRESS 1$/, ''],
-        [/\bFLOOR\(created_at \/ 60\)/, '(FLOOR(created_at / 60))'],
+        [/\bFLOOR(?=\()/, ''],
         [/\((COALESCE\(.*\))\)$/, '(($1))'],
         [/RAW\((\d+)\)/g, 'raw_$1'],
         [/VARCHAR2\((\d+) CHAR\)/g, 'varchar($1)'],
@@ -106,5 +110,45 @@ export function tablesOf(script: string): string[] {
         [/"UID"/g, 'uid'],
       ]),
     ),
+  ];
+}
+
+/** Expiry partitions, as far as they go: one table with their column and their key, and a partition is emptied by a DELETE. */
+export function partitionsOf(script: string): string[] {
+  const made = [...script.matchAll(/^make\('(.*?)'\);$/gms)].map(([, text]) => String(text));
+  const [procedure = ''] = /^CREATE OR REPLACE PROCEDURE [\s\S]*?^END;$/m.exec(script) ?? [];
+  return [
+    ...made
+      .filter((text) => !text.includes('MODIFY PARTITION'))
+      .map((text) =>
+        replaced(text, [
+          [/ADD \((.*) VIRTUAL\)$/s, 'ADD COLUMN $1 STORED'],
+          [/NUMBER\(1\)/, 'bigint'],
+          [/FLOOR(?=\()/g, ''],
+          [/ LOCAL ONLINE$| DROP INDEX$/, ''],
+        ]),
+      ),
+    replaced(procedure, [
+      [
+        /\((.*)\) AUTHID DEFINER AS/,
+        '(IN p_now bigint, INOUT p_records bigint) LANGUAGE plpgsql SECURITY DEFINER AS $$$$ DECLARE ring record;',
+      ],
+      [/busy EXCEPTION;.*?;/s, ''],
+      [/WHEN busy/, 'WHEN lock_not_available'],
+      [/EXECUTE IMMEDIATE 'ALTER SESSION[^;]*;/, ''],
+      [
+        /SELECT COALESCE\(MAX\(p\.num_rows\)[^;]*;/,
+        'SELECT COUNT(*) INTO p_records FROM access_token a WHERE a.slot = v_slot;',
+      ],
+      [
+        /EXECUTE IMMEDIATE 'ALTER TABLE access_token TRUNCATE PARTITION slot_' \|\| v_slot;/,
+        'DELETE FROM access_token WHERE slot = v_slot;',
+      ],
+      [/ FROM dual/g, ''],
+      [/FLOOR(?=\()/g, ''],
+      [/\bNUMBER\b/g, 'bigint'],
+      [/^END;$/m, 'END; $$$$'],
+    ]),
+    'REVOKE EXECUTE ON PROCEDURE oauth_empty_access_partition FROM PUBLIC',
   ];
 }

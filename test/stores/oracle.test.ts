@@ -12,9 +12,10 @@ import type { DatabaseSettings } from '../../functions/stores/sql-settings.ts';
 import { createVirtualClock } from '../conformance/index.ts';
 import { conform } from './conform.ts';
 import { countCalls } from './count-calls.ts';
+import { leavesWithItsPartition } from './expiry-partitions.ts';
 
 // On a server that is there, at ORACLE_URL: oracle://user:password@host:port/service, whose user may make users and end
-// sessions. The tests have a user of their own there.
+// sessions; with ?partitions their access tokens are in expiry partitions. The tests have a user of their own there.
 
 const { hostname, port, username, password, pathname, searchParams } = new URL(String(process.env.ORACLE_URL));
 const place: DatabaseSettings = {
@@ -24,7 +25,13 @@ const place: DatabaseSettings = {
   tls: searchParams.has('tls') ? {} : false,
 };
 const owner = `OAUTH_${randomBytes(6).toString('hex')}`.toUpperCase();
-const settings: DatabaseSettings = { ...place, user: owner, password: `P_${randomBytes(12).toString('hex')}` };
+const expiryPartitions = searchParams.has('partitions');
+const settings: DatabaseSettings = {
+  ...place,
+  user: owner,
+  password: `P_${randomBytes(12).toString('hex')}`,
+  expiryPartitions,
+};
 const administrator = { ...place, user: decodeURIComponent(username), password: decodeURIComponent(password) };
 
 async function as<T>(user: DatabaseSettings, work: (connection: oracledb.Connection) => Promise<T>): Promise<T> {
@@ -46,14 +53,15 @@ const cut = () =>
 
 await as(administrator, async (connection) => {
   await connection.execute(`CREATE USER ${owner} IDENTIFIED BY "${settings.password}"`);
-  await connection.execute(`GRANT CREATE SESSION, CREATE TABLE, UNLIMITED TABLESPACE TO ${owner}`);
+  await connection.execute(`GRANT CREATE SESSION, CREATE TABLE, CREATE PROCEDURE, UNLIMITED TABLESPACE TO ${owner}`);
 });
 afterAll(async () => {
   await cut();
   await as(administrator, (connection) => connection.execute(`DROP USER ${owner} CASCADE`));
 });
 
-const applied = await applySchema(settings);
+const options = { partitions: expiryPartitions };
+const applied = await applySchema(settings, options);
 
 /** Everything in the tables: texts as they are, bytes in hexadecimal. */
 const dump = () =>
@@ -82,10 +90,11 @@ const Protocol = createRequire(import.meta.url)('oracledb/lib/thin/protocol/prot
 
 describe('the schema', () => {
   it('is made once, and found whole', async () => {
-    expect(applied).toEqual(['oauth-server.sql', 'oauth-client.sql']);
-    expect(await applySchema(settings)).toEqual([]);
-    expect(await findMissingScripts(settings)).toEqual([]);
-    expect(await diagnose(settings, ['oauth-server', 'oauth-client'])).toEqual({
+    const more = expiryPartitions ? (['oauth-partitions'] as const) : [];
+    expect(applied).toEqual(['oauth-server.sql', 'oauth-client.sql', ...more.map((part) => `${part}.sql`)]);
+    expect(await applySchema(settings, options)).toEqual([]);
+    expect(await findMissingScripts(settings, options)).toEqual([]);
+    expect(await diagnose(settings, ['oauth-server', 'oauth-client', ...more])).toEqual({
       found: expect.stringContaining('everything is there'),
     });
   });
@@ -99,13 +108,14 @@ conform(
     clock,
     roundTrips: countCalls(Protocol.prototype, '_processMessage'),
     capabilities: {
+      ...(expiryPartitions && { accessTokenLeavesAt: leavesWithItsPartition }),
       concurrent: true,
       purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
       purgeBatch: 50,
       // A purge: one block for each of its tables. A revocation by selector: its mark, and a block for each thousand grants. A
       // page: its columns are told before its records, which are LOBs.
       roundTrips: {
-        'accessTokens.purgeExpired': 5,
+        'accessTokens.purgeExpired': expiryPartitions ? 6 : 5,
         'accessTokens.revokeBy': 2,
         'accessTokens.listGrants': 2,
         'accessTokens.listAccess': 2,

@@ -12,11 +12,15 @@ const batchesOf = (text: string): string[] => text.split(/^GO\s*$/m).filter((bat
 
 /** A server with its own database; `before` may give another answer than the database. */
 export async function startStandIn(
-  settings: Omit<TdsSettings, 'answer'> & { schema?: boolean; before?: (sent: Sent) => Reply | undefined } = {},
+  settings: Omit<TdsSettings, 'answer'> & {
+    schema?: boolean;
+    partitions?: boolean;
+    before?: (sent: Sent) => Reply | undefined;
+  } = {},
 ) {
   const database = createTsqlDatabase();
   if (settings.schema !== false) {
-    for (const script of ['oauth-server', 'oauth-client']) {
+    for (const script of ['oauth-server', 'oauth-client', ...(settings.partitions ? ['oauth-partitions'] : [])]) {
       const text = await readFile(new URL(`../../sql/sqlserver/${script}.sql`, import.meta.url), 'utf8');
       for (const batch of batchesOf(text)) database.run({}, batch);
     }

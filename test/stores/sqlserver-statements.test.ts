@@ -4,11 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { namesIn, parameters } from '../../functions/stores/sqlserver-parameters.ts';
 import { batchesOf } from '../../functions/stores/sqlserver-schema.ts';
 import { describeOn } from './describe-on.ts';
-import { others, planted, scripts, texts } from './sqlserver-texts.ts';
+import { others, partitionScript, partitionTexts, planted, scripts, texts } from './sqlserver-texts.ts';
 import { faultsIn } from './tsql-grammar.ts';
 
 describe('a complete grammar of T-SQL', () => {
-  it.each([...texts, ...others])('takes the statement %s', (_name, text) => {
+  it.each([...texts, ...partitionTexts, ...others])('takes the statement %s', (_name, text) => {
     expect(faultsIn(text)).toEqual([]);
   });
 
@@ -16,7 +16,13 @@ describe('a complete grammar of T-SQL', () => {
     const batches = batchesOf(script);
     expect(batches.length).toBeGreaterThan(3);
     // Of a GRANT it knows one privilege; Microsoft's parser reads these, below.
-    for (const batch of batches) expect(faultsIn(batch.replaceAll(/^GRANT .*;$/gm, ''))).toEqual([]);
+    for (const batch of batches) expect(faultsIn(batch.replaceAll(/^ *GRANT .*;$/gm, 'PRINT 1;'))).toEqual([]);
+  });
+
+  it(`takes each batch of the script ${partitionScript[0]}, but for what it has no words for`, () => {
+    const known = batchesOf(partitionScript[1]).filter((batch) => !/CREATE PARTITION|ON oauth_slots|GRANT/.test(batch));
+    expect(known.length).toBe(4);
+    for (const batch of known) expect(faultsIn(batch)).toEqual([]);
   });
 
   it.each(planted)('notices %s', (_mistake, made) => {
@@ -28,7 +34,7 @@ describe('a complete grammar of T-SQL', () => {
 });
 
 describe('the names in the statements', () => {
-  const used = new Set(texts.flatMap(([, text]) => namesIn(text)));
+  const used = new Set([...texts, ...partitionTexts].flatMap(([, text]) => namesIn(text)));
 
   it('are those that have a type, each of them', () => {
     expect([...used].toSorted()).toEqual(Object.keys(parameters).toSorted());
@@ -40,14 +46,14 @@ describe('the names in the statements', () => {
 });
 
 describe('what deadlocks and races would come of', () => {
-  const all = texts.map(([, text]) => text).join('\n');
+  const all = [...texts, ...partitionTexts].map(([, text]) => text).join('\n');
 
   it('is in no statement: MERGE, dirty reads, serializable sessions, locks of whole tables', () => {
     expect(all).not.toMatch(/\bMERGE\b|NOLOCK|READUNCOMMITTED|SET TRANSACTION|TABLOCK|IGNORE_DUP_KEY/i);
   });
 
   it('every batch that changes more than one row set is one transaction, rolled back by any error', () => {
-    for (const [name, text] of texts) {
+    for (const [name, text] of [...texts, ...partitionTexts]) {
       const changes = text.match(/\b(INSERT INTO|UPDATE|DELETE)\s+(?!@)/g)?.length ?? 0;
       if (changes < 2 || name.startsWith('revokeBy')) continue;
       expect(text, name).toMatch(/SET XACT_ABORT ON;[\s\S]*BEGIN TRANSACTION;[\s\S]*COMMIT TRANSACTION;/);
@@ -67,6 +73,9 @@ describe('what deadlocks and races would come of', () => {
   it('a purge waits for nobody, goes by the index of what is due, and gives way', () => {
     const purges = texts.filter(([name]) => name.startsWith('purge'));
     expect(purges.length).toBe(7);
+    const deletes = new Map(partitionTexts).get('partitioned_purgeAccessTokens')?.match(/DELETE[^;]*;/g) ?? [];
+    expect(deletes.length).toBe(3);
+    for (const text of deletes) expect(text).toMatch(/WITH \(READPAST, ROWLOCK, INDEX \(access_token_expires\)\)/);
     for (const [name, text] of purges)
       expect(text, name).toMatch(
         /DEADLOCK_PRIORITY LOW;\s+DELETE TOP \(@limit\) .* WITH \(READPAST, ROWLOCK, INDEX \(\w+\)\)/,
@@ -86,7 +95,11 @@ describe('what deadlocks and races would come of', () => {
 const { SQLSERVER_MODEL, SQLSERVER_MODEL_PYTHON, SQLSERVER_MODEL_LIBRARIES, SQLSERVER_MODEL_ICU } = process.env;
 
 /** What the parser of SQL Server 2017 and its model of a database have against statements, each as a procedure of its name. */
-function modelFaults(statements: Readonly<Record<string, string>>, alone: Readonly<Record<string, string>> = {}) {
+function modelFaults(
+  statements: Readonly<Record<string, string>>,
+  alone: Readonly<Record<string, string>> = {},
+  inPartitions: (schema: readonly string[]) => readonly string[] = (schema) => schema,
+) {
   const [server = '', client = ''] = scripts.map(([, text]) => text);
   const tables = (text: string) => text.match(/^CREATE (TABLE [\s\S]*?\n\)|INDEX .*?);$/gm) ?? [];
   const [, due = ''] = /ADD (due_at AS .*);/.exec(server) ?? [];
@@ -96,7 +109,9 @@ function modelFaults(statements: Readonly<Record<string, string>>, alone: Readon
     [fileURLToPath(new URL('../engines/sqlserver-model.py', import.meta.url))],
     {
       input: JSON.stringify({
-        schema: schema.map((text) => text.replace('CONSTRAINT artifact_pk', `${due}, CONSTRAINT artifact_pk`)),
+        schema: inPartitions(
+          schema.map((text) => text.replace('CONSTRAINT artifact_pk', `${due}, CONSTRAINT artifact_pk`)),
+        ),
         ...{ statements, alone },
       }),
       env: {
@@ -147,6 +162,56 @@ describeOn(SQLSERVER_MODEL)("Microsoft's parser of SQL Server 2017, and its mode
     const faults = modelFaults(procedures([...texts, ...others]));
     expect(Object.keys(faults).length).toBe(texts.length + others.length);
     expect(faults).toEqual(Object.fromEntries(Object.keys(faults).map((name) => [name, []])));
+  });
+
+  const [, script] = partitionScript;
+  const piece = (pattern: RegExp) => String(pattern.exec(script)?.[1]);
+  /** The schema as oauth-partitions.sql leaves it, made of its own pieces. */
+  const inPartitions = (schema: readonly string[]) => [
+    piece(/^(CREATE PARTITION FUNCTION .*);$/m),
+    piece(/^(CREATE PARTITION SCHEME .*);$/m),
+    'CREATE ROLE oauth_purger',
+    ...schema
+      .filter((text) => !text.includes('INDEX access_token_expires'))
+      .map((text) =>
+        text.replace(
+          /CONSTRAINT access_token_pk .*/,
+          () => `${piece(/ADD (slot AS [^;]*);/)}, ${piece(/ADD (CONSTRAINT access_token_pk .*) ON oauth_slots/)}`,
+        ),
+      )
+      .map((text) =>
+        text.includes('TABLE access_token')
+          ? text.replace(/\)$/, `) ${piece(/ADD CONSTRAINT .* (ON oauth_slots .*);/)}`)
+          : text,
+      ),
+    piece(/^ *(CREATE INDEX .*);$/m),
+  ];
+  const emptying = piece(/^(CREATE OR ALTER PROCEDURE [\s\S]*?)\nGO/m).replace('OR ALTER ', '');
+  const sent = procedures(partitionTexts);
+  const grants = Object.fromEntries(
+    [...script.matchAll(/(GRANT .*);/g)].map(([, grant], index) => [`grant${index}`, String(grant)]),
+  );
+
+  it('take expiry partitions, the procedure that empties them, and what is sent there', () => {
+    const batches = Object.fromEntries(batchesOf(script).map((batch, index) => [`batch${index}`, batch]));
+    const wrong: Readonly<Record<string, string>> = {
+      'a column that is not there': emptying.replace('access_token.slot = @slot', 'access_token.slots = @slot'),
+      'a variable that nobody declares': emptying.replace('DECLARE @slot tinyint;', ''),
+      'another engine’s way to empty a partition': emptying.replace('(PARTITIONS (2))', '(PARTITION 2)'),
+      'a grant on a column that is not there': 'GRANT SELECT ON access_token (slots) TO oauth_purger',
+      'a procedure that is not there': String(sent.partitioned_emptyAccessPartitions),
+    };
+    const right = { oauth_empty_access_partition: emptying, ...sent, ...grants };
+    const faults = modelFaults(right, { ...batches, ...wrong }, inPartitions);
+    const faultsOf = (named: object) => Object.keys(named).flatMap((name) => faults[name] ?? ['no answer']);
+    // The model knows no table of the server's own. Of a batch only its syntax counts: its names stand in other batches.
+    expect(faultsOf(right).filter((fault) => !fault.includes('[sys].[partitions]'))).toEqual([]);
+    expect(faultsOf(batches).filter((fault) => /^(\d|no)/.test(fault))).toEqual([]);
+    for (const mistake of Object.keys(wrong))
+      expect(
+        faults[mistake]?.filter((fault) => !fault.includes('[sys].[partitions]')),
+        mistake,
+      ).not.toEqual([]);
   });
 
   it('notice a planted mistake of each kind', () => {

@@ -1,10 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { ABOUT } from '../../functions/stores/sqlserver-diagnosis.ts';
+import { partitioned } from '../../functions/stores/sqlserver-partitions.ts';
 import * as statements from '../../functions/stores/sqlserver-statements.ts';
 import { SET_PASSWORD } from '../../functions/stores/sqlserver-users.ts';
 
 /** Every statement that the store can send, by its name. */
 export const texts: readonly (readonly [name: string, text: string])[] = textsIn(statements, '');
+
+/** Those that it sends in their place where access tokens are in expiry partitions. */
+export const partitionTexts = textsIn(partitioned, 'partitioned').filter(
+  ([, text]) => !texts.some(([, flat]) => flat === text),
+);
 
 /** What else is sent. */
 export const others: readonly (readonly [name: string, text: string])[] = [
@@ -12,9 +18,12 @@ export const others: readonly (readonly [name: string, text: string])[] = [
   ['set_password', SET_PASSWORD],
 ];
 
-export const scripts = ['oauth-server.sql', 'oauth-client.sql', 'oauth-roles.sql'].map(
-  (name) => [name, readFileSync(new URL(`../../sql/sqlserver/${name}`, import.meta.url), 'utf8')] as const,
-);
+const scriptOf = (name: string) =>
+  [name, readFileSync(new URL(`../../sql/sqlserver/${name}`, import.meta.url), 'utf8')] as const;
+
+export const scripts = ['oauth-server.sql', 'oauth-client.sql', 'oauth-roles.sql'].map(scriptOf);
+
+export const partitionScript = scriptOf('oauth-partitions.sql');
 
 function textsIn(value: unknown, name: string): [string, string][] {
   if (typeof value === 'string') return [[name, value]];

@@ -11,10 +11,12 @@ import { applySchema, batchesOf, findMissingScripts, rowsOf } from '../../functi
 import { createVirtualClock } from '../conformance/index.ts';
 import { conform } from './conform.ts';
 import { countCalls } from './count-calls.ts';
+import { leavesWithItsPartition } from './expiry-partitions.ts';
 import { scripts } from './sqlserver-texts.ts';
 
 // On a server that is there, at SQLSERVER_URL: sqlserver://user:password@host:port, whose user may create databases and end
-// sessions; with ?rcsi the new database has READ_COMMITTED_SNAPSHOT, and with ?tls the connections have TLS, verified.
+// sessions; with ?rcsi the new database has READ_COMMITTED_SNAPSHOT, with ?partitions its access tokens are in expiry partitions,
+// and with ?tls the connections have TLS, verified.
 
 const { hostname, port, username, password, searchParams } = new URL(String(process.env.SQLSERVER_URL));
 const server: DatabaseSettings = {
@@ -25,7 +27,8 @@ const server: DatabaseSettings = {
   tls: searchParams.has('tls') ? {} : false,
 };
 const database = `conformance_${randomUUID().replaceAll('-', '')}`;
-const settings = { ...server, database };
+const expiryPartitions = searchParams.has('partitions');
+const settings = { ...server, database, expiryPartitions };
 
 async function query(at: DatabaseSettings, text: string) {
   const connection = await connect({ ...at, pool: { statementTimeoutMs: 60_000 } });
@@ -47,7 +50,8 @@ afterAll(async () => {
   await query(server, `ALTER DATABASE ${database} SET SINGLE_USER WITH ROLLBACK IMMEDIATE;`);
   await query(server, `DROP DATABASE ${database};`);
 });
-const applied = await applySchema(settings);
+const options = { partitions: expiryPartitions };
+const applied = await applySchema(settings, options);
 
 /** Everything in the tables: bytes in hexadecimal, and the texts among them as they are. */
 const dump = async () => {
@@ -76,10 +80,11 @@ const unreachable = (at: number) =>
 
 describe('the schema', () => {
   it('is made once, and found whole', async () => {
-    expect(applied).toEqual(['oauth-server.sql', 'oauth-client.sql']);
-    expect(await applySchema(settings)).toEqual([]);
-    expect(await findMissingScripts(settings)).toEqual([]);
-    expect(await diagnose(settings, ['oauth-server', 'oauth-client'])).toEqual({
+    const more = expiryPartitions ? (['oauth-partitions'] as const) : [];
+    expect(applied).toEqual(['oauth-server.sql', 'oauth-client.sql', ...more.map((part) => `${part}.sql`)]);
+    expect(await applySchema(settings, options)).toEqual([]);
+    expect(await findMissingScripts(settings, options)).toEqual([]);
+    expect(await diagnose(settings, ['oauth-server', 'oauth-client', ...more])).toEqual({
       found: expect.stringContaining('everything is there'),
     });
   });
@@ -98,7 +103,8 @@ conform(
       concurrent: true,
       purges: ['codes', 'accessTokens', 'grants', 'revocations', 'artifacts', 'clientAccessTokens'],
       purgeBatch: 50,
-      roundTrips: { 'accessTokens.purgeExpired': 5, 'accessTokens.revokeBy': 2 },
+      roundTrips: { 'accessTokens.purgeExpired': expiryPartitions ? 6 : 5, 'accessTokens.revokeBy': 2 },
+      ...(expiryPartitions && { accessTokenLeavesAt: leavesWithItsPartition }),
     },
     outage: {
       cut,

@@ -39,7 +39,7 @@ type Scope = {
 };
 type Step = (scope: Scope) => void;
 
-const WORDS = /--[^\n]*|\s+|N?'(?:[^']|'')*'|0x[0-9A-Fa-f]*|@@?\w+|[A-Za-z_]\w*|\d+|<>|<=|>=|[-+*/%(),.;=<>]/gy;
+const WORDS = /--[^\n]*|\s+|N?'(?:[^']|'')*'|0x[0-9A-Fa-f]*|@@?\w+|[A-Za-z_]\w*|\[\w+\]|\d+|<>|<=|>=|[-+*/%(),.;=<>]/gy;
 
 const wordsOf = (text: string): Word[] => {
   const words: Word[] = [];
@@ -67,7 +67,18 @@ const STARTS = new Set([
   'CREATE',
   'ALTER',
   'EXEC',
+  'DROP',
+  'TRUNCATE',
+  'GRANT',
 ]);
+
+/** A table of the server's own, as a query over what stands here. */
+const SYSTEM: Readonly<Record<string, string>> = {
+  partition_functions: 'sys_partition_functions',
+  partition_schemes: 'sys_partition_schemes',
+  partitions: `(SELECT 1 AS object_id, 1 AS index_id, slot + 1 AS partition_number, COUNT(*) AS rows
+    FROM access_token GROUP BY slot) AS partitions`,
+};
 
 /** A database that understands the T-SQL of this package. */
 export function createTsqlDatabase() {
@@ -78,10 +89,25 @@ export function createTsqlDatabase() {
     padded.set((value as Uint8Array).subarray(0, Number(length)));
     return padded;
   });
+  database.exec('CREATE TEMP TABLE sys_partition_functions (name); CREATE TEMP TABLE sys_partition_schemes (name);');
   const programs = new Map<string, Step>();
+  const procedures = new Map<string, Step>();
   const locks = new Map<string, object>();
   let tables = 0;
   database.exec('CREATE TEMP TABLE roles (name TEXT PRIMARY KEY)'); // nobody here has any privileges, and nobody lacks one
+  let depth = 0;
+  const begin = () => {
+    if (depth === 0) database.exec('BEGIN');
+    depth += 1;
+  };
+  const commit = () => {
+    depth -= 1;
+    if (depth === 0) database.exec('COMMIT');
+  };
+  const rollback = () => {
+    depth = 0;
+    database.exec('ROLLBACK');
+  };
 
   /** The query in SQLite's words, with the names of what it binds. */
   const rewrite = (words: readonly Word[], scope: Scope): { sql: string; bound: Record<string, Value> } => {
@@ -126,14 +152,27 @@ export function createTsqlDatabase() {
         parenthesised();
         return '';
       }
-      if (upper === 'OBJECT_ID')
-        return `(SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ${argumentsOf()[0]})`;
+      if (upper === 'OBJECT_ID' && next === '(') {
+        const [name = '', kind] = argumentsOf();
+        if (kind === "'P'") return procedures.has(name.slice(1, -1)) ? '1' : 'NULL';
+        return `(SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ${name})`;
+      }
       if (upper === 'INDEXPROPERTY')
         return `(SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ${argumentsOf().at(-2)})`;
       if (upper === 'DATABASE_PRINCIPAL_ID') return `(SELECT 1 FROM temp.roles WHERE name = ${argumentsOf()[0]})`;
       if (upper === 'COL_LENGTH') {
         const [table, column] = argumentsOf();
         return `(SELECT 1 FROM pragma_table_xinfo(${table}) WHERE name = ${column})`;
+      }
+      if (upper === 'INDEX_COL') {
+        const [table = '', , column] = argumentsOf();
+        return `(SELECT name FROM pragma_index_info(${table.replace(/'$/, "_pk'")}) WHERE seqno = ${column} - 1)`;
+      }
+      if (upper === 'SYS' && next === '.') {
+        const table = SYSTEM[words[at + 1] ?? ''];
+        if (table === undefined) throw new TsqlError(208, `invalid object name sys.${words[at + 1]}`);
+        at += 2;
+        return table;
       }
       if (upper === 'ERROR_NUMBER') {
         parenthesised();
@@ -226,15 +265,15 @@ export function createTsqlDatabase() {
       }
       if (is('BEGIN', 'TRANSACTION')) {
         rest();
-        return () => database.exec('BEGIN');
+        return begin;
       }
       if (is('COMMIT', 'TRANSACTION')) {
         rest();
-        return () => database.exec('COMMIT');
+        return commit;
       }
       if (is('ROLLBACK', 'TRANSACTION')) {
         rest();
-        return () => database.exec('ROLLBACK');
+        return rollback;
       }
       if (is('BEGIN', 'TRY')) return tryCatch();
       if (is('BEGIN')) {
@@ -245,9 +284,9 @@ export function createTsqlDatabase() {
       }
       if (is('IF')) return condition();
       if (is('THROW')) {
-        rest();
+        const [, number, , message = ''] = rest();
         return ({ error }) => {
-          throw error;
+          throw number === undefined ? error : new TsqlError(Number(number), message);
         };
       }
       if (is('DECLARE')) return declaration(rest().slice(1));
@@ -261,8 +300,28 @@ export function createTsqlDatabase() {
       }
       if (is('GRANT')) return grant(rest());
       if (is('CREATE', 'INDEX')) {
-        const index = rest();
+        const index = whole(rest());
         return (scope) => void query(index, scope);
+      }
+      if (is('CREATE', 'PARTITION')) {
+        const [, , kind = '', name] = rest();
+        return () =>
+          void database.prepare(`INSERT INTO sys_partition_${kind.toLowerCase()}s VALUES (?)`).run(String(name));
+      }
+      if (is('CREATE', 'OR', 'ALTER', 'PROCEDURE')) {
+        const name = String(words[at + 4]);
+        while (!is('AS', 'BEGIN')) at += 1;
+        skip('AS');
+        const body = statement();
+        return () => void procedures.set(name, body);
+      }
+      if (is('DROP', 'INDEX')) {
+        const [, , name] = rest();
+        return () => database.exec(`DROP INDEX ${name}`);
+      }
+      if (is('TRUNCATE')) {
+        const [, , table, , , , , partition] = rest();
+        return () => database.exec(`DELETE FROM ${table} WHERE slot + 1 = ${partition}`);
       }
       if (is('SELECT')) return selection(rest());
       if (is('INSERT') || is('UPDATE') || is('DELETE')) return change(rest());
@@ -302,7 +361,8 @@ export function createTsqlDatabase() {
     const roles = words.slice(words.indexOf('TO') + 1).filter((word) => word !== ',');
     return () => {
       const found = roles.filter((role) => database.prepare('SELECT 1 FROM temp.roles WHERE name = ?').get(role));
-      if (!database.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(table) || found.length < roles.length)
+      const known = procedures.has(table) || database.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(table);
+      if (!known || found.length < roles.length)
         throw new TsqlError(15151, `cannot find ${table}, or one of ${roles.join()}`);
     };
   };
@@ -339,6 +399,7 @@ export function createTsqlDatabase() {
 
   /** Locks of applications, which a session holds until it ends or gives them back. */
   const procedure = (words: Word[]): Step => {
+    if (words[1]?.startsWith('@')) return call(words);
     const [into = '', , name] = words;
     const resource = words[words.indexOf('@Resource') + 2] ?? '';
     if (name !== 'sp_getapplock') throw new TsqlError(2812, `could not find stored procedure ${name}`);
@@ -349,6 +410,19 @@ export function createTsqlDatabase() {
       scope.values.set(into, isFree ? 0 : -1);
     };
   };
+
+  /** A procedure of ours, with one parameter. */
+  const call =
+    ([name = '', parameter = '', , value = '']: Word[]): Step =>
+    (scope) => {
+      const body = procedures.get(name);
+      if (body === undefined) throw new TsqlError(2812, `could not find stored procedure ${name}`);
+      const values = new Map<string, Value>([
+        ['@@ROWCOUNT', 0],
+        [parameter, scope.values.get(value) ?? null],
+      ]);
+      body({ ...scope, values, lengths: new Map() });
+    };
 
   const selection = (words: Word[]): Step => {
     const [, name = '', equals] = words;
@@ -385,10 +459,30 @@ export function createTsqlDatabase() {
   };
 
   const alteration = (words: Word[]): Step => {
-    const [alter = '', table = '', name = '', action, column = '', , ...expression] = words;
+    const [alter = '', table = '', name = '', action, column = '', constraint = '', ...expression] = words;
     if (action === 'SET') return () => {};
-    const added = [alter, table, name, 'ADD', 'COLUMN', column, 'AS', '(', ...expression, ')'];
+    if (action === 'DROP') return () => withoutKey(name, constraint);
+    // A key may have no generated column in SQLite; an index that is unique may.
+    if (column === 'CONSTRAINT') {
+      const key = whole(expression).slice(3);
+      return (scope) => void query(['CREATE', 'UNIQUE', 'INDEX', constraint, 'ON', name, ...key], scope);
+    }
+    const computed = expression.slice(
+      0,
+      expression.includes('PERSISTED') ? expression.indexOf('PERSISTED') : undefined,
+    );
+    const added = [alter, table, name, 'ADD', 'COLUMN', column, 'AS', '(', ...computed, ')'];
     return (scope) => void query(added, scope);
+  };
+
+  /** A table takes another key in SQLite when it is made anew. */
+  const withoutKey = (table: string, constraint: string) => {
+    const row = database.prepare("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?").get(table);
+    const made = String(row?.sql).replace(new RegExp(`, CONSTRAINT ${constraint} PRIMARY KEY \\([^)]*\\)`), '');
+    const columns = database.prepare(`SELECT name FROM pragma_table_xinfo('${table}') WHERE hidden = 0`).all();
+    const names = columns.map((each) => each.name).join();
+    database.exec(`ALTER TABLE ${table} RENAME TO before; ${made};
+      INSERT INTO ${table} (${names}) SELECT ${names} FROM before; DROP TABLE before;`);
   };
 
   return {
@@ -404,7 +498,7 @@ export function createTsqlDatabase() {
       try {
         program(scope);
       } catch (error) {
-        if (database.isTransaction) database.exec('ROLLBACK'); // XACT_ABORT
+        if (database.isTransaction) rollback(); // XACT_ABORT
         throw error;
       } finally {
         for (const table of scope.tables.values()) database.exec(`DROP TABLE ${table}`);
@@ -436,6 +530,9 @@ const numbered = (cause: Error & { errcode?: number }, sql: string): TsqlError =
   const missing = /no such table/.test(cause.message) ? 208 : 50_000;
   return new TsqlError(numbers[cause.errcode ?? 0] ?? missing, `${cause.message}: ${sql}`);
 };
+
+/** An index without its place in a scheme of partitions. */
+const whole = (words: readonly Word[]): Word[] => words.slice(0, words.indexOf(')') + 1);
 
 const isLimited = (words: readonly Word[]) => words[0] === 'DELETE' && words[1] === 'TOP';
 
