@@ -17,7 +17,9 @@ BEGIN
   END IF;
   IF flat IS NOT NULL THEN
     PERFORM set_config('lock_timeout', '200ms', true);
-    ALTER TABLE access_token ADD COLUMN IF NOT EXISTS slot smallint NOT NULL DEFAULT 0;
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = flat AND attname = 'slot') THEN
+      ALTER TABLE access_token ADD COLUMN slot smallint NOT NULL DEFAULT 0;
+    END IF;
     IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = flat AND conname = 'access_token_slot') THEN
       ALTER TABLE access_token ADD CONSTRAINT access_token_slot CHECK (slot = 0) NOT VALID;
     END IF;

@@ -200,6 +200,7 @@ export const grantSteps: Record<string, Step> = {
     if (!known || !access) return undefined;
     const grant = dice.once(5) ? (dice.pick(world.grants)?.grant ?? known.grant) : known.grant;
     const key = keyOf(grant, access);
+    if (!isRemembered(world, known, key)) return undefined;
     return { name: 'findAccess', on: ({ accessTokens }) => accessTokens.findAccess(key, { now }) };
   },
   findRefresh(world, dice) {
@@ -253,6 +254,7 @@ export const grantSteps: Record<string, Step> = {
     if (!known || !access) return undefined;
     const options = { now, ...(dice.once(2) && { clientId: dice.once(3) ? 'stranger' : known.grant.clientId }) };
     const key = keyOf(known.grant, access);
+    if (!isRemembered(world, known, key)) return undefined;
     return { name: 'revokeAccess', on: ({ accessTokens }) => accessTokens.revokeAccess(key, options) };
   },
   revokeRefresh(world, dice) {

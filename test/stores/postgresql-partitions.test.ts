@@ -322,20 +322,31 @@ onServed('expiry partitions, on a server', async () => {
       expect(await purge(after, start, 1000)).toMatchObject({ gone: 1000, since: 1 });
     });
 
-    it('waits for a long transaction, and look-ups do not wait for it; then it takes up where it was', async () => {
+    it.each([
+      ['before it begins', []],
+      [
+        'before it puts the partitions in the table’s place',
+        [
+          'ALTER TABLE access_token ADD COLUMN slot smallint NOT NULL DEFAULT 0',
+          'ALTER TABLE access_token ADD CONSTRAINT access_token_slot CHECK (slot = 0)',
+          'CREATE UNIQUE INDEX access_token_0_pk ON access_token (grant_id, digest, slot)',
+        ],
+      ],
+    ])('waits for a long transaction %s, and look-ups do not wait for it; then it goes on', async (_, done) => {
       const place = await flat();
+      for (const statement of done) await rowsOf(place.url, statement);
       const [token] = await store(place, 1, HOUR);
       const long = await session(place.url);
       await long.query('BEGIN');
       await long.query('SELECT FROM access_token');
       await expect(apply(place.url, { withinMs: 2500 })).rejects.toMatchObject({ code: 'timeout' });
       const tookMs: number[] = [];
-      let done = false;
+      let isApplied = false;
       const applied = apply(place.url).then((paths) => {
-        done = true;
+        isApplied = true;
         return paths;
       });
-      for (let round = 0; round < 200 && !done; round += 1) {
+      for (let round = 0; round < 200 && !isApplied; round += 1) {
         const begunMs = performance.now();
         expect(await accessOutcome(place.accessTokens, token.accessKey, start)).toBe('active');
         tookMs.push(performance.now() - begunMs);
@@ -445,6 +456,10 @@ onServed('expiry partitions, on a server', async () => {
         );
         await rowsOf(url, `TRUNCATE access_token_${slotOf(HOUR, now - 1)}`);
         const client = await session(as(url, user));
+        for (const purging of [`oauth_empty_access_partition(${now})`, `oauth_purge_access_tokens(${now}, 1)`]) {
+          const refused = await client.query(`SELECT ${purging}`).catch(({ code }) => code);
+          expect([user, refused === '42501']).toEqual([user, /reader|checker/.test(user)]);
+        }
         for (const slot of [0, 1, 6]) {
           for (const text of ['TRUNCATE', 'SELECT FROM', 'DELETE FROM']) {
             await expect(client.query(`${text} access_token_${slot}`)).rejects.toMatchObject({ code: '42501' });
@@ -457,6 +472,10 @@ onServed('expiry partitions, on a server', async () => {
         oauth_reader: 'unsupported',
         oauth_checker: 'unsupported',
       });
+      // What runs as the owner takes no table of the caller for one of its own.
+      const owners = `SELECT proconfig::text AS set FROM pg_proc WHERE prosecdef AND proname LIKE 'oauth%'`;
+      const set = (await rowsOf(url, owners)).map((row) => /search_path=public, pg_temp/.test(row.set));
+      expect(set).toEqual([true, true, true]);
       const writer = await open(as(url, 'oauth_writer'));
       const [token] = await store(writer, 1, HOUR);
       const reader = await open(as(url, 'oauth_reader'));
