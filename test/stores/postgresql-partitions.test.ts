@@ -136,6 +136,8 @@ onServed('expiry partitions, on a server', async () => {
       await reader.query(`BEGIN; LOCK TABLE access_token_${slotOf(HOUR, midnight - 1)} IN ROW SHARE MODE`);
       expect(await purge(place, midnight)).toEqual({ gone: 1, left: 1, since: midnight });
       await reader.query('COMMIT');
+      await rowsOf(place.url, insert(slotOf(DAY, midnight - 1), midnight - 1));
+      expect(await purge(place, midnight)).toEqual({ gone: 2, ...none });
     });
 
     it('counts many by what the server counts', async () => {
