@@ -13,9 +13,10 @@ import { storeError } from '../../functions/stores/postgresql-connection.ts';
 import { createSqlEngine } from '../../functions/stores/sql.ts';
 import type { Row, Run } from '../../functions/stores/sql-dialect.ts';
 import { createVirtualClock } from '../conformance/index.ts';
+import { newAccess, newGrant } from '../conformance/records.ts';
 import { conform } from './conform.ts';
 import { countCalls } from './count-calls.ts';
-import { leavesWithItsPartition } from './expiry-partitions.ts';
+import { DAY, HOUR, leavesWithItsPartition } from './expiry-partitions.ts';
 import { callOf, partitionsOf, procedureOf, rolesOf, tablesOf } from './oracle-plpgsql.ts';
 import { describeRings } from './ring-cases.ts';
 
@@ -147,7 +148,22 @@ async function decisionsOn(serverUrl: string, inPartitions: boolean): Promise<vo
       ],
     },
   );
-  if (inPartitions) describeRings('oracle, its statements on PostgreSQL', open);
+  if (inPartitions) {
+    describeRings('oracle, its statements on PostgreSQL', open);
+    it('a partition is emptied with five minutes of its time left, and not later: others may write there soon', async () => {
+      const { accessTokens, close } = await open();
+      const hour = 23_500 * DAY;
+      const grant = newGrant(hour, { retainUntil: hour + 9 * DAY });
+      const access = newAccess(hour, { expiresAt: hour + HOUR - 1 });
+      await accessTokens.persist({ grant, access }, { now: hour, attempt: Buffer.alloc(16) });
+      const removed = async (now: number) =>
+        (await accessTokens.purgeExpired({ now, limit: 100 })).removed.accessTokens;
+      await removed(hour); // what earlier ones left
+      expect(await removed(hour + 2 * HOUR - 299)).toBe(0);
+      expect(await removed(hour + 2 * HOUR - 300)).toBe(1);
+      await close();
+    });
+  }
   describe('the privileges of sql/oracle/oauth-roles.sql', () => {
     const digest = Buffer.alloc(32, 1);
     const now = 1_800_000_000;

@@ -170,6 +170,7 @@ describeOn(SQLSERVER_MODEL)("Microsoft's parser of SQL Server 2017, and its mode
   const inPartitions = (schema: readonly string[]) => [
     piece(/^(CREATE PARTITION FUNCTION .*);$/m),
     piece(/^(CREATE PARTITION SCHEME .*);$/m),
+    'CREATE ROLE oauth_writer',
     'CREATE ROLE oauth_purger',
     ...schema
       .filter((text) => !text.includes('INDEX access_token_expires'))
