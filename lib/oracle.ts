@@ -107,7 +107,16 @@ export const oracle = databaseServer<OracleOptions>({
     const refused = faults(options);
     const engine = oracleInstance(refused.length > 0 ? {} : options);
     return {
-      faults: [...refused, ...nameFaults(path, settings, engine)],
+      faults: [
+        ...refused,
+        ...nameFaults(path, settings, engine),
+        ...when(
+          settings.expiryPartitions && options.edition !== 'ee',
+          [...path, 'expiryPartitions'],
+          'true',
+          'false, or oracleInstance.edition ee with a licence of the Partitioning option: se2 has no partitions',
+        ),
+      ],
       ...createdInstance(settings, engine, options),
     };
   },

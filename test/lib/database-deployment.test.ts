@@ -167,6 +167,21 @@ describe('what is said of an instance', () => {
     expect(refused(engine, options, database)).toThrow(words);
   });
 
+  it('of Oracle is refused partitions that its edition has not', () => {
+    const of = (options: object) => () =>
+      new StoresStack(new App(), 'Data', {
+        configuration: {
+          accessTokenStores: { tokens: { storeIn: 'database', database: 'd' } },
+          databases: { d: { engine: 'oracle', expiryPartitions: true } },
+        },
+        ...options,
+      });
+    expect(of({})).toThrow(
+      'databases["d"].expiryPartitions: found true; accepted: false, or oracleInstance.edition ee',
+    );
+    expect(of({ oracleInstance: { edition: 'ee' } })).not.toThrow();
+  });
+
   it.each([
     ['mysql', { mysqlInstance: { storageGigabytes: 400, maxConnections: 2000, multiAz: false } }],
     ['sqlserver', { sqlserverInstance: { edition: 'express', multiAz: false, instanceType: of('t3.small') } }],
