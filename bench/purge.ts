@@ -160,12 +160,11 @@ export async function measurePurge(engine: PurgedEngine, rows: number, isQuick: 
     );
     const few = await opened('few', FEW, 'flat');
     const flat = await opened('flat', rows, 'flat');
+    const many = (await compare({ few, flat }, size)).beside('flat', 'few').rate;
     const partitioned = partitionedEngines.includes(name)
       ? await opened('partitioned', rows, 'partitioned')
       : undefined;
-
-    const compared = await compare({ few, flat, ...(partitioned && { partitioned }) }, size);
-    const rate = (name: string, floor: string) => compared.beside(name, floor).rate;
+    const probed = partitioned && (await compare({ flat, partitioned }, size)).beside('partitioned', 'flat').rate;
     await flat.database.expire(expired);
     const answered = await crowded(CONNECTIONS, flat.next)(sleep(size.sliceMs));
     const evenly = (one: Opened) => paced(answered.rate * SHARE, one.next);
@@ -174,7 +173,7 @@ export async function measurePurge(engine: PurgedEngine, rows: number, isQuick: 
     say(
       '',
       figures([
-        ratio(`look-ups among ${inWords(rows)}, beside ${inWords(FEW)}`, rate('flat', 'few'), { least: 0.8 }),
+        ratio(`look-ups among ${inWords(rows)}, beside ${inWords(FEW)}`, many, { least: 0.8 }),
         ratio('p99 of look-ups beside the purge by rows, an even load', batches.p99, P99),
         ratio('the same, as many look-ups as are answered', atMost.p99, P99),
         ratio('throughput of look-ups then', atMost.rate),
@@ -183,12 +182,12 @@ export async function measurePurge(engine: PurgedEngine, rows: number, isQuick: 
         whole(`${log} of a row`, batches.loggedPerRow, 'bytes'),
       ]),
     );
-    if (!partitioned) return;
+    if (!partitioned || !probed) return;
     const emptyings = await besideEmptying(partitioned, evenly(partitioned), expired, size);
     say(
       '',
       figures([
-        ratio('look-ups in partitions, beside one table', rate('partitioned', 'flat'), { least: 0.8 }),
+        ratio('look-ups in partitions, beside one table', probed, { least: 0.8 }),
         ratio('p99 of look-ups beside the purge by partition, an even load', emptyings.p99, P99),
         ratio(`seconds in which ${inWords(expired)} are gone`, emptyings.seconds, engine.emptied?.seconds),
         whole(`${log} of that`, emptyings.logged, 'bytes', engine.emptied?.bytes),
