@@ -35,7 +35,6 @@ const addAccess = `CALL oauth_add_access(
 const addRefresh = `CALL oauth_add_refresh(
   :grantId, :refreshDigest, :refreshExpiresAt, :refreshIdleExpiresAt, :refreshForeign, :refreshSender, :now, :attempt, :retainUntil)`;
 
-// At most one row meets it: with LIMIT, no partition is looked into behind the one that has it.
 const findAccess = byOrigin(
   (grant) => `
 SELECT ${GRANT}, a.digest AS access_digest, a.issued_at AS access_issued_at, a.expires_at AS access_expires_at,
@@ -44,7 +43,7 @@ SELECT ${GRANT}, a.digest AS access_digest, a.issued_at AS access_issued_at, a.e
     WHEN a.expires_at <= :now OR g.expires_at <= :now THEN 'expired'
     ELSE 'active' END AS outcome
   FROM access_token a JOIN oauth_grant g ON g.grant_id = a.grant_id
-  WHERE a.grant_id = ${grant} AND a.digest = :digest LIMIT 1`,
+  WHERE a.grant_id = ${grant} AND a.digest = :digest`,
 );
 
 const findRefresh = byOrigin(
