@@ -1,18 +1,11 @@
 import * as flat from './oracle-statements.ts';
 import type { Statements } from './sql-dialect.ts';
+import { rings } from './sql-partitions.ts';
 
 // What Oracle is sent where access tokens are in expiry partitions (sql/oracle/oauth-partitions.sql). All else is the same text:
 // the column that tells the partition is virtual, and whoever stores a token looks for its digest in all of them.
 
 const { dueBesideAccessTokens, removing, ...statements } = flat;
-
-const HOUR = 3600;
-const DAY = 86_400;
-/** The partitions of a ring, and in what turn. */
-const rings = [
-  { slots: [1, 2, 3], width: HOUR },
-  { slots: [4, 5, 6], width: DAY },
-];
 
 // A token of a ring is due when its hour or day is over: until then it cannot be emptied. Each partition is counted by itself,
 // so that no more than `most` is read of it.

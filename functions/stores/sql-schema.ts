@@ -176,12 +176,12 @@ export async function updateSchema(
 }
 
 async function waitForLock(dialect: SchemaDialect, keeper: Session, { clock, untilMs }: Patience): Promise<void> {
-  const isPassing = (error: unknown) => {
+  const takenByAnother = (error: unknown) => {
     if (dialect.isPassing(error)) return false;
     throw error;
   };
   await dialect.makeLock?.(keeper);
-  while (!(await dialect.takeLock(keeper).catch(isPassing))) {
+  while (!(await dialect.takeLock(keeper).catch(takenByAnother))) {
     if (clock() >= untilMs) throw new StoreError('timeout', 'another one is applying the schema');
     await setTimeout(POLL_MS);
   }

@@ -1,18 +1,11 @@
 import type { Statements } from './sql-dialect.ts';
+import { rings } from './sql-partitions.ts';
 import * as flat from './sqlserver-statements.ts';
 
 // What SQL Server is sent where access tokens are in expiry partitions (sql/sqlserver/oauth-partitions.sql). All else is the
 // same text: the column that tells the partition is computed, and whoever stores a token looks for its digest in all of them.
 
 const { dueBesideAccessTokens, ...statements } = flat;
-
-const HOUR = 3600;
-const DAY = 86_400;
-/** The partitions of a ring, and in what turn. */
-const rings = [
-  { slots: [1, 2, 3], width: HOUR },
-  { slots: [4, 5, 6], width: DAY },
-];
 
 // Tokens in no ring, and those that were not emptied while it was their turn.
 const removed = (due: string) => `

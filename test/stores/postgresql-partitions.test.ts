@@ -140,6 +140,17 @@ onServed('expiry partitions, on a server', async () => {
       expect(await purge(place, midnight)).toEqual({ gone: 2, ...none });
     });
 
+    it('counts few by themselves, of which the server knows nothing yet', async () => {
+      const place = await fresh();
+      const writer = await session(place.url);
+      await writer.query('SET track_counts = off');
+      await writer.query(
+        `INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, slot)
+          SELECT int8send(n), '', 0, ${start}, '', ${slotOf(HOUR, start)} FROM generate_series(1, 5000) AS n`,
+      );
+      expect(await purge(place, start + HOUR)).toEqual({ gone: 5000, ...none });
+    });
+
     it('counts many by what the server counts', async () => {
       const place = await fresh();
       const slot = slotOf(HOUR, start);
