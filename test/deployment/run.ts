@@ -9,8 +9,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { formatCounts, isGood, readCounts } from '../engines/counts.ts';
 import { createScratchFolder, run, runAttached } from '../engines/launch.ts';
+import { formatCounts, isGood, readCounts } from '../engines/reports.ts';
 import { createCertificate, findPython } from './local-aws.ts';
 
 const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');

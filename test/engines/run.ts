@@ -5,11 +5,11 @@
  *
  * `--reports <folder>` also leaves vitest's JSON reports there.
  */
+import { mkdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { cassandra } from './cassandra.ts';
-import { type Counts, formatCounts, isGood, readCounts, sumCounts } from './counts.ts';
 import { db2 } from './db2.ts';
 import { dynamodb } from './dynamodb.ts';
 import type { Engine, Server } from './engine.ts';
@@ -19,6 +19,7 @@ import { memory } from './memory.ts';
 import { mysql } from './mysql.ts';
 import { oracle } from './oracle.ts';
 import { postgresql } from './postgresql.ts';
+import { type Counts, formatCounts, isGood, readCounts, reportFailure, sumCounts } from './reports.ts';
 import { sqlserver } from './sqlserver.ts';
 import { valkey } from './valkey.ts';
 
@@ -41,8 +42,6 @@ interface Run {
   readonly start: () => Promise<Server>;
 }
 
-const failure: Counts = { passed: 0, failed: 1, skipped: 0 };
-
 const refuse = (reason: string): never => {
   console.error(`${reason}; known engines: ${engines.map(({ name }) => name).join(', ')}`);
   process.exit(2);
@@ -64,7 +63,7 @@ const planRuns = (words: readonly string[]): readonly Run[] => {
 
 const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
 
-const runTests = async ({ engine, place, start }: Run, reports: string): Promise<Counts> => {
+const runTests = async ({ engine, place, start }: Run, report: string): Promise<Counts> => {
   const startedMs = Date.now();
   const say = (version: string, text: string) =>
     console.log(`${engine.name} ${version}: ${text} (${Math.round((Date.now() - startedMs) / 1000)} s)`);
@@ -72,11 +71,12 @@ const runTests = async ({ engine, place, start }: Run, reports: string): Promise
   try {
     server = await start();
   } catch (error) {
-    say(place, `could not be had: ${error instanceof Error ? error.message : error}`);
-    return failure;
+    const reason = `could not be had: ${error instanceof Error ? error.message : error}`;
+    say(place, reason);
+    await writeFile(report, JSON.stringify(reportFailure(`${engine.name} ${place}`, reason)));
+    return readCounts(report, 1);
   }
   try {
-    const report = join(reports, `${engine.name}-${place}.json`);
     const files = [`test/stores/${engine.name}.test.ts`, ...(engine.tests ?? [])];
     const exitCode = await runAttached([process.execPath, vitest, 'run', '--no-file-parallelism', ...files], {
       ...server.env,
@@ -98,8 +98,12 @@ const { values, positionals } = parseArgs({
 const runs = planRuns(positionals);
 
 const scratch = await createScratchFolder('reports');
+const reports = values.reports ?? scratch.path;
+await mkdir(reports, { recursive: true });
 const results: Counts[] = [];
-for (const run of runs) results.push(await runTests(run, values.reports ?? scratch.path));
+for (const run of runs) {
+  results.push(await runTests(run, join(reports, `${results.length}-${run.engine.name}.json`)));
+}
 await scratch.remove();
 console.log(formatCounts(sumCounts(results)));
 process.exitCode = results.every(isGood) ? 0 : 1;

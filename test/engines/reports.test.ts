@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { countReport, formatCounts, isGood, readCounts, sumCounts } from './counts.ts';
+import {
+  countReport,
+  formatCounts,
+  isGood,
+  listFailures,
+  readCounts,
+  readReport,
+  reportFailure,
+  sumCounts,
+} from './reports.ts';
 
 const report = (...statuses: string[]) => ({
   numTotalTests: statuses.length,
@@ -7,10 +16,34 @@ const report = (...statuses: string[]) => ({
   numFailedTests: statuses.filter((status) => status === 'failed').length,
   testResults: [
     {
+      name: 'a.test.ts',
       status: statuses.includes('failed') ? 'failed' : 'passed',
-      assertionResults: statuses.map((status) => ({ status })),
+      message: '',
+      assertionResults: statuses.map((status, index) => ({
+        fullName: `test ${index}`,
+        status,
+        failureMessages: status === 'failed' ? ['expected 1 to be 2'] : [],
+      })),
     },
   ],
+});
+
+describe('the failures of a run', () => {
+  it('are its failed tests, and why', () => {
+    expect(listFailures(report('passed', 'failed'))).toEqual(['a.test.ts > test 1\nexpected 1 to be 2']);
+  });
+
+  it('are its files that do not load, and why', () => {
+    expect(listFailures(reportFailure('a.test.ts', 'no such module'))).toEqual(['a.test.ts\nno such module']);
+  });
+
+  it('are a report that was not written', async () => {
+    expect(listFailures(await readReport('no-such-report.json'))).toEqual(['no-such-report.json\nwas not written']);
+  });
+
+  it('are none where all passed', () => {
+    expect(listFailures(report('passed', 'skipped'))).toEqual([]);
+  });
 });
 
 describe('the counts of a run', () => {
@@ -23,8 +56,7 @@ describe('the counts of a run', () => {
   });
 
   it('hold one failure for a file that does not load', () => {
-    const broken = { ...report(), testResults: [{ status: 'failed', assertionResults: [] }] };
-    expect(countReport(broken, 1)).toEqual({ passed: 0, failed: 1, skipped: 0 });
+    expect(countReport(reportFailure('a.test.ts', 'no such module'), 1)).toEqual({ passed: 0, failed: 1, skipped: 0 });
   });
 
   it('hold one failure for a run that fails while all of its tests pass', () => {
