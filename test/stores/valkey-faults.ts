@@ -123,11 +123,17 @@ export const faults = (): void => {
         const [from = -1, to = from] = range.split('-').map(Number);
         return slot >= from && slot <= to;
       });
+    const ownerOf = async (slot: number, node: Node) =>
+      [...(await primariesBy(node))].find(([, { slots }]) => holds(slots, slot))?.[0];
+    /** Whether every node knows whose the slot is: one that had no part in its move hears of it from the others. */
+    const isAgreed = async (slot: number) =>
+      new Set(await Promise.all(cluster.nodes.map((node) => ownerOf(slot, node)))).size === 1;
 
     /** Moves a slot to another primary key by key, as `valkey-cli --cluster reshard` does; `moved` before both agree whose it is. */
     const moveSlot = async (slot: number, pauseMs: number, moved = () => {}) => {
       const [first] = cluster.nodes;
       if (!first) throw new Error('no node');
+      while (!(await isAgreed(slot))) await sleep(10);
       const primaries = await primariesBy(first);
       const [sourcePort = 0, source] = [...primaries].find(([, { slots }]) => holds(slots, slot)) ?? [];
       const [targetPort = 0, target] = [...primaries].find(([port]) => port !== sourcePort) ?? [];
