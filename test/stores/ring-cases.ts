@@ -16,7 +16,7 @@ export function describeRings(name: string, open: () => Promise<Engine>): void {
   const outcome = async ({ accessTokens }: Engine, { key }: Awaited<ReturnType<typeof store>>, now: number) =>
     (await accessTokens.findAccess(key, { now })).outcome;
   const removed = async ({ accessTokens }: Engine, now: number) =>
-    (await accessTokens.purgeExpired({ now, limit: 1000 })).removed.accessTokens;
+    (await accessTokens.purgeExpired({ now, limit: 1000 })).removed.accessTokens ?? 0;
 
   describe(`${name}: expiry partitions`, () => {
     const using = (work: (engine: Engine, midnight: number) => Promise<void>) => async () => {
