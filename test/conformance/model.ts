@@ -42,6 +42,7 @@ const WEIGHTS: Record<string, number> = {
   findAccess: 4,
   findRefresh: 4,
   addAccess: 2,
+  addRefresh: 2,
   listGrants: 2,
   listAccess: 2,
   addCode: 4,

@@ -556,6 +556,32 @@ export const cases: Case[] = [
     },
   },
   {
+    guarantee: 'G5',
+    name: 'adding a refresh token does not forget the generation before it: retried in the grace, reused later',
+    async run(stage) {
+      const { accessTokens } = stage;
+      const now = stage.clock.now();
+      for (const foreign of [false, true]) {
+        const { grant, refreshKey, accessKey } = await issue(stage);
+        const last = newSuccessor(now, { refresh: 'none' });
+        await rotate(accessTokens, grant, refreshKey, last, { now });
+        const further = newRefresh(now, { foreign });
+        const options = { now: now + 1, attempt: newAttempt(), retainUntil: grant.retainUntil };
+        assert.equal(await accessTokens.addRefresh(grant.grantId, further, options), 'added');
+        const present = (at: number) => rotate(accessTokens, grant, refreshKey, newSuccessor(at), { now: at });
+        const retried = await present(now + 9);
+        assert.equal(retried.outcome, 'retried');
+        same(sealedOf(retried), last.sealed);
+        assert.equal(await refreshOutcome(accessTokens, keyOf(grant, further), now + 9), 'active');
+        assert.equal((await present(now + 10)).outcome, 'reused');
+        for (const key of [keyOf(grant, further), refreshKey]) {
+          assert.notEqual(await refreshOutcome(accessTokens, key, now + 10), 'active');
+        }
+        assert.equal(await accessOutcome(accessTokens, accessKey, now + 10), 'revoked');
+      }
+    },
+  },
+  {
     guarantee: 'port',
     name: 'nothing is added to a grant that is expired, revoked or not there',
     async run(stage) {

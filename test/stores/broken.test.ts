@@ -294,6 +294,19 @@ const faults: Fault[] = [
     }),
   },
   {
+    fault: 'adding a refresh token forgets the generation before it',
+    noticedBy: ['rotation', 'model'],
+    breaks: ({ accessTokens }, { state }) => ({
+      accessTokens: {
+        async addRefresh(grantId, refresh, options) {
+          const outcome = await accessTokens.addRefresh(grantId, refresh, options);
+          if (outcome === 'added') grantIn(state, grantId)?.retired.splice(0);
+          return outcome;
+        },
+      },
+    }),
+  },
+  {
     fault: 'an idle refresh token can still be rotated',
     noticedBy: ['expiry', 'model'],
     breaks: ({ accessTokens }, { state }) => ({

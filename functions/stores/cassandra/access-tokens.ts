@@ -19,6 +19,7 @@ import {
   refreshKey,
   refreshRow,
   refreshStateOf,
+  retiredOf,
 } from './records.ts';
 import { createRevocation } from './revocation.ts';
 import { createRotation } from './rotation.ts';
@@ -136,14 +137,23 @@ export function createAccessTokenStore(
         const values = {
           grant_id: grantId,
           refresh_key: refreshKey(refresh.sender, refresh.digest),
-          ...refreshRow(refresh, now),
           refresh_attempt: attempt,
           now,
         };
-        let [until, before]: [number, Row] = [retainUntil, { refresh_key: refreshKey(undefined) }];
+        // At first as of a grant that has never had one; else the one before it is kept, for those who present it again.
+        let [until, before]: [number, Row] = [
+          retainUntil,
+          { refresh_key: refreshKey(undefined), ...refreshRow(undefined, now) },
+        ];
         for (const turn = createTurns(); ; turn()) {
-          const { refresh_key: seen_refresh_key, refresh_attempt: seen_refresh_attempt = null } = before;
-          const assumed = { retain_until: until, seen_refresh_key, seen_refresh_attempt, ttl: ttlOf(until, now) };
+          const assumed = {
+            ...refreshRow(refresh, now, retiredOf(before)),
+            retain_until: until,
+            seen_refresh_key: before.refresh_key,
+            seen_refresh_record: before.refresh_record,
+            seen_refresh_attempt: before.refresh_attempt ?? null,
+            ttl: ttlOf(until, now),
+          };
           const { applied, seen } = await decide(statements.addRefresh, { ...values, ...assumed }, level.write);
           if (applied) return 'added';
           const why = closed(seen, now);

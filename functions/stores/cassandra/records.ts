@@ -85,11 +85,11 @@ export const retiredOf = (row: Row): Partial<Retired> => refreshCodec.decode(row
 export const refreshRow = (
   refresh: Omit<StoredRefreshToken, 'sender'> | undefined,
   issuedAt: number,
-  retired?: Retired,
+  retired?: Partial<Retired>,
 ) => ({
   refresh_expires_at: refresh?.expiresAt ?? null,
   refresh_idle_expires_at: refresh ? (refresh.idleExpiresAt ?? NEVER) : null,
-  refresh_record: refreshCodec.encode({ ...(refresh && { issuedAt, foreign: refresh.foreign }), ...retired }),
+  refresh_record: refreshCodec.encode({ ...retired, ...(refresh && { issuedAt, foreign: refresh.foreign }) }),
 });
 
 const refreshOf = (row: Row): StoredRefreshToken | undefined => {

@@ -209,7 +209,8 @@ export function createStatements({ conditionalBatches, refusalShows, distinct }:
     ),
     addRefresh: onGrant(
       [...REFRESH, 'refresh_attempt', 'retain_until'],
-      `refresh_key = :seen_refresh_key AND refresh_attempt = :seen_refresh_attempt AND revoked_at = null AND ends_at > :now
+      `refresh_key = :seen_refresh_key AND refresh_record = :seen_refresh_record
+       AND refresh_attempt = :seen_refresh_attempt AND revoked_at = null AND ends_at > :now
        AND retain_until <= :retain_until AND kept_until >= :retain_until`,
       { shown: ['revoked_until'] },
     ),
