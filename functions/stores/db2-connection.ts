@@ -73,7 +73,11 @@ export const placeOf = ({ host = 'localhost', port = PORT, database = '' }: Data
   database,
 });
 
-/** By the keywords of IBM's CLI driver. What waits is bounded: connecting, for a lock, for an answer. */
+/**
+ * By the keywords of IBM's CLI driver. What waits is bounded: connecting, for a lock, for an answer. Without AUTHENTICATION: then
+ * the driver offers an encrypted password and does what the server asks for, while SERVER is refused by one that is set to
+ * SERVER_ENCRYPT (https://github.com/ibmdb/go_ibm_db/issues/125).
+ */
 export async function connectionString(settings: DatabaseSettings): Promise<string> {
   const { host, port, database } = placeOf(settings);
   const { tls, pool } = settings;
@@ -84,7 +88,6 @@ export async function connectionString(settings: DatabaseSettings): Promise<stri
     HOSTNAME: host,
     PORT: String(port),
     PROTOCOL: 'TCPIP',
-    AUTHENTICATION: 'SERVER',
     UID: user,
     PWD: password,
     AUTOCOMMIT: '0',

@@ -101,7 +101,9 @@ const listens = (port: number): Promise<boolean> =>
 const sources = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Starts Derby with the interpreter in it; the scripts are those whose procedures are made ready. */
-async function startDerby(scripts: readonly string[]): Promise<{ readonly url: string; stop(): Promise<void> }> {
+async function startDerby(
+  scripts: readonly string[],
+): Promise<{ readonly url: string; readonly settings: string; stop(): Promise<void> }> {
   const derby = await fetchDerby();
   const folder = await createScratchFolder('db2');
   try {
@@ -140,7 +142,10 @@ async function startDerby(scripts: readonly string[]): Promise<{ readonly url: s
       asSelf: true,
     });
     const relay = await startRelay(port);
+    // Derby ends a login that begins with an encrypted password; a Db2 says what it takes instead.
+    await writeFile(join(folder.path, 'db2cli.ini'), '[COMMON]\nAuthentication=SERVER\n');
     return {
+      settings: folder.path,
       url: `db2://app:app@127.0.0.1:${relay.port}/${DATABASE}`,
       stop: async () => {
         await relay.stop();
@@ -158,8 +163,8 @@ const scripts = ['oauth-server', 'oauth-client'].map((part) => sources(`../../sq
 
 async function startWithout(): Promise<Server> {
   const env = await driverEnvironment();
-  const { url, stop } = await startDerby(scripts);
-  return { version: WITHOUT, env: { ...env, DB2_URL: url }, stop };
+  const { url, settings, stop } = await startDerby(scripts);
+  return { version: WITHOUT, env: { ...env, DB2CLIINIPATH: settings, DB2_URL: url }, stop };
 }
 
 export const db2: Engine = {

@@ -57,6 +57,10 @@ describe('the connection string', () => {
     expect(await connectionString({ ...place, tls: false })).not.toContain('SECURITY');
   });
 
+  it('leaves it to the server how a password is sent', async () => {
+    expect(await connectionString({ ...place, tls: false })).not.toContain('AUTHENTICATION');
+  });
+
   it('takes nothing in a value for a keyword', async () => {
     const text = await connectionString({ ...place, tls: false, password: 'a;SECURITY=NONE' });
     expect(text).toContain('PWD={a;SECURITY=NONE};');
