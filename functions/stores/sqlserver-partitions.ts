@@ -9,8 +9,8 @@ const { dueBesideAccessTokens, ...statements } = flat;
 
 // Tokens in no ring, and those that were not emptied while it was their turn.
 const removed = (due: string) => `
-DELETE TOP (@limit - @changed) FROM access_token FROM access_token WITH (READPAST, ROWLOCK, INDEX (access_token_expires))
-  WHERE ${due};
+DELETE TOP (@limit - @changed) FROM access_token
+  FROM access_token WITH (READPAST, READCOMMITTEDLOCK, ROWLOCK, INDEX (access_token_expires)) WHERE ${due};
 SET @changed = @changed + @@ROWCOUNT;`;
 
 // A token of a ring is due when its hour or day is over: until then it cannot be emptied. Each partition is counted by itself,

@@ -383,11 +383,12 @@ SELECT client_id, token_key, expires_at, data
   FROM client_access_token WHERE client_id = @clientId AND token_key = @key AND expires_at > @now;`;
 export const removeClientToken = 'DELETE FROM client_access_token WHERE client_id = @clientId AND token_key = @key;';
 
-// READPAST: two purges share the work instead of waiting for each other, and none waits for a rotation. By the index of what
-// is due, whatever the optimizer thinks of it; in a deadlock the purge is the one that gives way.
+// READPAST: two purges share the work instead of waiting for each other, and none waits for a rotation; with row versions it is
+// only to be had with READCOMMITTEDLOCK. By the index of what is due, whatever the optimizer thinks of it; in a deadlock the purge
+// is the one that gives way. https://learn.microsoft.com/sql/t-sql/queries/hints-transact-sql-table
 const purge = (table: string, due: string, index: string) => `
 SET DEADLOCK_PRIORITY LOW;
-DELETE TOP (@limit) FROM ${table} FROM ${table} WITH (READPAST, ROWLOCK, INDEX (${index})) WHERE ${due} <= @now;`;
+DELETE TOP (@limit) FROM ${table} FROM ${table} WITH (READPAST, READCOMMITTEDLOCK, ROWLOCK, INDEX (${index})) WHERE ${due} <= @now;`;
 
 export const purgeAccessTokens = purge('access_token', 'expires_at', 'access_token_expires');
 export const purgeGrants = purge('oauth_grant', 'retain_until', 'oauth_grant_retain');

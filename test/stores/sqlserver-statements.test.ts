@@ -75,10 +75,11 @@ describe('what deadlocks and races would come of', () => {
     expect(purges.length).toBe(7);
     const deletes = new Map(partitionTexts).get('partitioned_purgeAccessTokens')?.match(/DELETE[^;]*;/g) ?? [];
     expect(deletes.length).toBe(3);
-    for (const text of deletes) expect(text).toMatch(/WITH \(READPAST, ROWLOCK, INDEX \(access_token_expires\)\)/);
+    for (const text of deletes)
+      expect(text).toMatch(/WITH \(READPAST, READCOMMITTEDLOCK, ROWLOCK, INDEX \(access_token_expires\)\)/);
     for (const [name, text] of purges)
       expect(text, name).toMatch(
-        /DEADLOCK_PRIORITY LOW;\s+DELETE TOP \(@limit\) .* WITH \(READPAST, ROWLOCK, INDEX \(\w+\)\)/,
+        /DEADLOCK_PRIORITY LOW;\s+DELETE TOP \(@limit\) .* WITH \(READPAST, READCOMMITTEDLOCK, ROWLOCK, INDEX \(\w+\)\)/,
       );
   });
 
