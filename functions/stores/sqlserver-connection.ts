@@ -34,6 +34,10 @@ export async function connectionOf(settings: DatabaseSettings): Promise<Connecti
       connectTimeout: pool?.maxWaitMs ?? 10_000,
       requestTimeout: pool?.statementTimeoutMs ?? 10_000,
       cancelTimeout: CANCEL_MS,
+      // All addresses of a host are tried at once: the listener of an availability group has one in each subnet, and all but one
+      // answer nobody; tried in turn, such a one would be waited for until the time is over.
+      // https://learn.microsoft.com/sql/connect/odbc/odbc-driver-support-for-high-availability-disaster-recovery
+      multiSubnetFailover: true,
       // Whoever called may try again, with the same attempt; the driver tries nothing twice.
       maxRetriesOnTransientErrors: 0,
       abortTransactionOnError: true,
@@ -101,6 +105,7 @@ const CODES: Readonly<Record<number, StoreErrorCode>> = {
   208: 'unsupported', // no such table
   207: 'unsupported', // no such column
   229: 'unsupported', // no privilege
+  262: 'unsupported', // none to make something
   230: 'unsupported',
   1934: 'unsupported', // a SET option is off that an index of a computed column needs
   3906: 'unsupported', // a read-only database
@@ -108,27 +113,31 @@ const CODES: Readonly<Record<number, StoreErrorCode>> = {
   // 4060, 18456 and whatever says that the database or the server is not there for us now: unavailable
 };
 
-/** The class of errors after which the server ends the connection. */
-const FATAL_CLASS = 20;
+// What the class of an error says that has no line above: of 11 to 16 whoever sent the statement can correct it, 17 is of memory,
+// disk space or another limit, from 18 on the server has failed, and from 20 on it ends the connection.
+// https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-error-severities
+const CORRECTABLE = 16;
+const EXHAUSTED = 17;
 
 interface DriverError {
   readonly code?: string;
   readonly number?: number;
   readonly class?: number;
-  readonly errors?: readonly unknown[];
+  readonly errors?: readonly DriverError[];
 }
 
-/** The number of the error that the server gave; of several the first one that says why. */
-export function numberOf(cause: unknown): number | undefined {
-  const { number, errors } = cause as DriverError;
-  const numbers = (errors ?? []).map((error) => (error as DriverError).number ?? 0);
-  return number ?? numbers.find((each) => each in CODES) ?? numbers[0];
+/** The error that the server gave; of several the first one that says why. */
+function saidBy(cause: unknown): DriverError {
+  const { errors = [] } = cause as DriverError;
+  return errors.find(({ number = 0 }) => number in CODES) ?? errors[0] ?? (cause as DriverError);
 }
+
+/** Its number. */
+export const numberOf = (cause: unknown): number | undefined => saidBy(cause).number;
 
 export function storeError(cause: unknown): StoreError {
   if (cause instanceof StoreError) return cause;
-  const { code = '' } = cause as DriverError;
-  const number = numberOf(cause);
+  const { code, number, class: severity = 0 } = saidBy(cause);
   if (number === 208) {
     return new StoreError(
       'unsupported',
@@ -138,9 +147,10 @@ export function storeError(cause: unknown): StoreError {
   }
   const known = number === undefined ? undefined : CODES[number];
   if (known) return new StoreError(known, `SQL Server refused with error ${number}`, { cause });
-  const severity = (cause as DriverError).class ?? 0;
-  if (number !== undefined && code === 'EREQUEST' && severity > 10 && severity < FATAL_CLASS && !isAway(number))
-    return new StoreError('invalid', `SQL Server refused with error ${number}`, { cause });
+  if (number !== undefined && code === 'EREQUEST' && severity > 10 && severity <= EXHAUSTED && !isAway(number)) {
+    const meaning = severity <= CORRECTABLE ? 'invalid' : 'throttled';
+    return new StoreError(meaning, `SQL Server refused with error ${number}`, { cause });
+  }
   if (code === 'ETIMEOUT' && !/connect/i.test((cause as Error).message))
     return new StoreError('timeout', 'no answer from SQL Server in time', { cause });
   return new StoreError('unavailable', 'SQL Server cannot be reached', { cause });

@@ -55,7 +55,8 @@ export const { applySchema, findMissingScripts } = createSchema({
 
 /**
  * Makes the database where there is none: an instance of Amazon RDS comes without. With row versions, so that a look-up waits for
- * no rotation.
+ * no rotation: at once, since nobody but us may be connected to it, and the server refuses them once it is mirrored.
+ * https://learn.microsoft.com/sql/t-sql/statements/alter-database-transact-sql-set-options
  *
  * @throws {StoreError}
  */
@@ -68,8 +69,8 @@ export async function createDatabase(settings: DatabaseSettings, withinMs: numbe
     try {
       const [row] = await rowsOf(connection, `SELECT DB_ID(N'${database}') AS id;`);
       if (row?.id !== null) return;
-      await rowsOf(connection, `CREATE DATABASE ${database};`);
-      await rowsOf(connection, `ALTER DATABASE ${database} SET READ_COMMITTED_SNAPSHOT ON;`);
+      await rowsOf(connection, `CREATE DATABASE [${database}];`);
+      await rowsOf(connection, `ALTER DATABASE [${database}] SET READ_COMMITTED_SNAPSHOT ON WITH ROLLBACK IMMEDIATE;`);
     } finally {
       connection.close();
     }

@@ -19,6 +19,9 @@ import { byLead } from './sql-dialect.ts';
 const BATCH = `
 SET NOCOUNT ON;
 SET XACT_ABORT ON;`;
+/** Of a statement whose rows the server counts for us: it would not where its own setting `user options` has NOCOUNT. */
+const COUNTED = `
+SET NOCOUNT OFF;`;
 
 /** A token that was minted here leads to its grant; one that was minted elsewhere is led there by its digest. */
 const byOrigin = (statement: (grant: string) => string) => ({
@@ -224,7 +227,7 @@ export const rotateKept = use(
 );
 
 export const revokeAccess = byOrigin(
-  (grant) => `
+  (grant) => `${COUNTED}
 UPDATE access_token SET revoked_at = @now
   WHERE grant_id = ${grant} AND digest = CAST(@digest AS binary(16)) AND revoked_at IS NULL
     AND EXISTS (
@@ -234,7 +237,7 @@ UPDATE access_token SET revoked_at = @now
 );
 
 export const revokeRefresh = byOrigin(
-  (grant) => `
+  (grant) => `${COUNTED}
 UPDATE oauth_grant SET revoked_at = @now
   WHERE grant_id = ${grant} AND revoked_at IS NULL AND (@clientId IS NULL OR client_id = @clientId);`,
 );
@@ -321,7 +324,8 @@ UPDATE authorization_code SET redeemed_at = CASE WHEN ${REDEEMABLE} THEN @now EL
       ELSE 'replayed' END AS outcome
   WHERE digest = CAST(@digest AS binary(32));`;
 
-export const removeCode = 'DELETE FROM authorization_code WHERE digest = CAST(@digest AS binary(32));';
+export const removeCode = `${COUNTED}
+DELETE FROM authorization_code WHERE digest = CAST(@digest AS binary(32));`;
 
 const CHANGED = `uid = @uid, user_code = @userCode, consent_id = @consentId, expires_at = @expiresAt, retain_until = @retainUntil, data = @data`;
 const INSERT_ARTIFACT = `INSERT INTO artifact (kind, id, uid, user_code, consent_id, expires_at, retain_until, attempt, data)`;
@@ -365,11 +369,13 @@ export const findArtifact = `${ARTIFACT} WHERE kind = @kind AND id = @key;`;
 export const findArtifactByUid = `${ARTIFACT} WHERE kind = @kind AND uid = @key;`;
 export const findArtifactByUserCode = `${ARTIFACT} WHERE kind = @kind AND user_code = @key;`;
 
-export const consumeArtifact = `
+export const consumeArtifact = `${COUNTED}
 UPDATE artifact SET consumed_at = COALESCE(consumed_at, @now), attempt = @attempt
   WHERE kind = @kind AND id = @id AND (expires_at IS NULL OR expires_at > @now) AND (consumed_at IS NULL OR attempt = @attempt);`;
-export const removeArtifact = 'DELETE FROM artifact WHERE kind = @kind AND id = @id;';
-export const removeArtifactsByConsent = 'DELETE FROM artifact WHERE consent_id = @consentId;';
+export const removeArtifact = `${COUNTED}
+DELETE FROM artifact WHERE kind = @kind AND id = @id;`;
+export const removeArtifactsByConsent = `${COUNTED}
+DELETE FROM artifact WHERE consent_id = @consentId;`;
 
 export const putClientToken = `${BATCH}
 BEGIN TRANSACTION;
@@ -381,12 +387,13 @@ COMMIT TRANSACTION;`;
 export const getClientToken = `
 SELECT client_id, token_key, expires_at, data
   FROM client_access_token WHERE client_id = @clientId AND token_key = @key AND expires_at > @now;`;
-export const removeClientToken = 'DELETE FROM client_access_token WHERE client_id = @clientId AND token_key = @key;';
+export const removeClientToken = `${COUNTED}
+DELETE FROM client_access_token WHERE client_id = @clientId AND token_key = @key;`;
 
 // READPAST: two purges share the work instead of waiting for each other, and none waits for a rotation; with row versions it is
 // only to be had with READCOMMITTEDLOCK. By the index of what is due, whatever the optimizer thinks of it; in a deadlock the purge
 // is the one that gives way. https://learn.microsoft.com/sql/t-sql/queries/hints-transact-sql-table
-const purge = (table: string, due: string, index: string) => `
+const purge = (table: string, due: string, index: string) => `${COUNTED}
 SET DEADLOCK_PRIORITY LOW;
 DELETE TOP (@limit) FROM ${table} FROM ${table} WITH (READPAST, READCOMMITTEDLOCK, ROWLOCK, INDEX (${index})) WHERE ${due} <= @now;`;
 

@@ -1,5 +1,5 @@
 -- oauth2-stores: tokens that the deployment received as a client of other authorization servers
--- SQL Server 2017 or newer, Azure SQL, Amazon RDS for SQL Server. Run it with: sqlcmd -b -I -i oauth-client.sql
+-- SQL Server 2017 or newer, Azure SQL, Amazon RDS for SQL Server. Run it with: sqlcmd -b -I -d oauth -i oauth-client.sql
 -- Can be run again at any time. Times are epoch seconds; texts are bytes (UTF-8); the token itself is sealed.
 
 SET ANSI_NULLS ON;

@@ -1,6 +1,6 @@
 -- oauth2-stores: access tokens in partitions by when they expire, which the purge empties whole
 -- SQL Server 2017 or newer, Azure SQL, Amazon RDS for SQL Server. Run it after oauth-server.sql, as a user who may also make
--- partition functions (ALTER ANY DATASPACE): sqlcmd -b -I -i oauth-partitions.sql
+-- partition functions (ALTER ANY DATASPACE): sqlcmd -b -I -d oauth -i oauth-partitions.sql
 -- Can be run again at any time. The tokens that are there move to where they belong, and everybody waits for them meanwhile: run
 -- it while there are few of them, or nobody comes.
 

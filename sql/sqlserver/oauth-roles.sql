@@ -1,6 +1,6 @@
 -- oauth2-stores: roles of the database, each with the privileges that a kind of function needs and no others
 -- SQL Server 2017 or newer, Azure SQL, Amazon RDS for SQL Server. Run it after oauth-server.sql and oauth-client.sql, by a user
--- that may make roles: sqlcmd -b -I -i oauth-roles.sql
+-- that may make roles: sqlcmd -b -I -d oauth -i oauth-roles.sql
 -- Can be run again at any time. Nobody logs in as a role. On Amazon RDS the deployment makes two logins for each, of which one
 -- is in use while the other one gets a new password; elsewhere somebody makes one:
 -- CREATE LOGIN oauth_writer_a WITH PASSWORD = N'…', CHECK_POLICY = OFF;

@@ -1,5 +1,5 @@
 -- oauth2-stores: authorization codes, access tokens and refresh tokens, and what an authorization server keeps beside them
--- SQL Server 2017 or newer, Azure SQL, Amazon RDS for SQL Server. Run it with: sqlcmd -b -I -i oauth-server.sql
+-- SQL Server 2017 or newer, Azure SQL, Amazon RDS for SQL Server. Run it with: sqlcmd -b -I -d oauth -i oauth-server.sql
 -- Can be run again at any time. Times are epoch seconds; digests, identifiers and records are bytes,
 -- and so are texts (UTF-8): a comparison of SQL Server's texts would ignore spaces at their end, in every collation.
 -- It makes version 2, as that of the other engines is; there is no older one.

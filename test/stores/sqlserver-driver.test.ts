@@ -27,7 +27,11 @@ afterAll(async () => {
 });
 
 const start = async (
-  settings: Omit<TdsSettings, 'answer'> & { schema?: boolean; before?: (sent: Sent) => Reply | undefined } = {},
+  settings: Omit<TdsSettings, 'answer'> & {
+    schema?: boolean;
+    quiet?: boolean;
+    before?: (sent: Sent) => Reply | undefined;
+  } = {},
 ) => {
   const server = await startStandIn(settings);
   opened.unshift({ close: server.stop });
@@ -182,6 +186,7 @@ describe('what comes back', () => {
     [8114, 'invalid'],
     [208, 'unsupported'],
     [229, 'unsupported'],
+    [262, 'unsupported'],
     [1934, 'unsupported'],
     [40613, 'unavailable'],
     [40197, 'unavailable'],
@@ -192,9 +197,21 @@ describe('what comes back', () => {
     await expect(add()).rejects.toMatchObject({ name: 'StoreError', code, cause: { number } });
   });
 
-  it('of several errors the one that says why', async () => {
-    const { add } = await answering(error(3621, 2627));
-    expect(await failureOf(add())).toBe('conflict: SQL Server refused with error 2627');
+  it('of several errors the one that says why, or else the first', async () => {
+    const known = await answering(error(3621, 2627));
+    expect(await failureOf(known.add())).toBe('conflict: SQL Server refused with error 2627');
+    const unknown = await answering(error(5070, 5069));
+    expect(await failureOf(unknown.add())).toBe('invalid: SQL Server refused with error 5070');
+  });
+
+  it.each([
+    [9002, 17, 'throttled'], // the log is full
+    [1105, 17, 'throttled'], // the disk
+    [50_018, 18, 'unavailable'],
+    [823, 24, 'unavailable'],
+  ])('error %i, of which the number says nothing, is by its class %i %s', async (number, severity, code) => {
+    const { add } = await answering({ errors: [{ number, message: 'full', severity }] });
+    await expect(add()).rejects.toMatchObject({ name: 'StoreError', code, cause: { number } });
   });
 
   it('the victim of a deadlock is sent again, three times in all; nothing else is', async () => {
@@ -230,6 +247,29 @@ describe('what comes back', () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     await add();
     expect(server.logins()).toBe(2);
+  });
+
+  it('what was changed is counted, whatever the server counts by itself', async () => {
+    const { engine } = await start({ quiet: true });
+    const { accessTokens, authorizationCodes, clientAccessTokens, artifacts } = await engine();
+    const options = { now, attempt: newAttempt() };
+    const code = newCode(now);
+    await authorizationCodes.add(code, options);
+    expect(await authorizationCodes.remove(code.digest)).toBe(true);
+    const [grant, refresh] = [newGrant(now), newRefresh(now)];
+    await accessTokens.persist({ grant, refresh }, options);
+    expect(await accessTokens.revokeRefresh(keyOf(grant, refresh), options)).toBe(true);
+    const artifact = { kind: 'k', id: Buffer.alloc(32, 1), consentId: 'c', data: Buffer.alloc(1), retainUntil: now };
+    const put = () => artifacts.put(artifact, options);
+    await put();
+    expect(await artifacts.consume('k', artifact.id, options)).toBe(true);
+    expect(await artifacts.remove('k', artifact.id)).toBe(true);
+    await put();
+    expect(await artifacts.removeByConsent('c')).toBe(1);
+    await put();
+    expect((await artifacts.purgeExpired({ now, limit: 10 })).removed).toEqual({ artifacts: 1 });
+    await clientAccessTokens.put({ clientId: 'c', key: 'k', expiresAt: now, data: Buffer.alloc(1) });
+    expect(await clientAccessTokens.remove('c', 'k')).toBe(true);
   });
 
   it('a transaction that fails is rolled back whole', async () => {
@@ -338,6 +378,10 @@ describe('TLS', async () => {
     const server = await start({ tls });
     const { fault = '' } = (await diagnose(server.reached(), ['oauth-server'])) as { fault?: string };
     expect(fault).toMatch(/demands it/);
+  });
+
+  it('all addresses of a host are tried at once: the listener of an availability group has some that answer nobody', async () => {
+    expect((await connectionOf({ host: 'db.example' })).options?.multiSubnetFailover).toBe(true);
   });
 
   it('a server of Amazon RDS is known by the authorities of its Region', async () => {

@@ -15,10 +15,11 @@ export async function startStandIn(
   settings: Omit<TdsSettings, 'answer'> & {
     schema?: boolean;
     partitions?: boolean;
+    quiet?: boolean;
     before?: (sent: Sent) => Reply | undefined;
   } = {},
 ) {
-  const database = createTsqlDatabase();
+  const database = createTsqlDatabase(settings);
   if (settings.schema !== false) {
     for (const script of ['oauth-server', 'oauth-client', ...(settings.partitions ? ['oauth-partitions'] : [])]) {
       const text = await readFile(new URL(`../../sql/sqlserver/${script}.sql`, import.meta.url), 'utf8');

@@ -120,8 +120,8 @@ describe('a database of SQL Server', () => {
   it('is made where there is none, so that look-ups wait for no rotation', async () => {
     expect(await withDatabase(null)).toEqual([
       "SELECT DB_ID(N'oauth') AS id;",
-      'CREATE DATABASE oauth;',
-      'ALTER DATABASE oauth SET READ_COMMITTED_SNAPSHOT ON;',
+      'CREATE DATABASE [oauth];',
+      'ALTER DATABASE [oauth] SET READ_COMMITTED_SNAPSHOT ON WITH ROLLBACK IMMEDIATE;',
     ]);
   });
 

@@ -81,7 +81,8 @@ const SYSTEM: Readonly<Record<string, string>> = {
 };
 
 /** A database that understands the T-SQL of this package. */
-export function createTsqlDatabase() {
+/** A database; `quiet` where the server's setting `user options` has NOCOUNT, which each session begins with. */
+export function createTsqlDatabase({ quiet = false }: { readonly quiet?: boolean } = {}) {
   const database: Database = new DatabaseSync(':memory:');
   database.function('fixed', { deterministic: true }, (value, length) => {
     if (value === null) return null;
@@ -391,7 +392,7 @@ export function createTsqlDatabase() {
     }
     if (name.toUpperCase() === 'NOCOUNT') {
       return (scope) => {
-        scope.quiet = true;
+        scope.quiet = more[0]?.toUpperCase() === 'ON';
       };
     }
     return () => {};
@@ -492,7 +493,7 @@ export function createTsqlDatabase() {
       programs.set(text, program);
       const scope: Scope = {
         ...{ values: new Map([['@@ROWCOUNT', 0], ...Object.entries(values)]), lengths: new Map(), tables: new Map() },
-        ...{ session, sets: [], counted: 0, quiet: false, error: undefined },
+        ...{ session, sets: [], counted: 0, quiet, error: undefined },
       };
       const wasOpen = database.isTransaction;
       try {
