@@ -21,7 +21,7 @@ SELECT count(*) AS records, min(due) AS oldest FROM (
 /** The statements for a server whose others are these. */
 export const partitioned = (statements: Statements): Statements => ({
   ...statements,
-  rotate: rotated(2),
+  rotate: rotated({ partitions: true }),
   emptyAccessPartitions: 'CALL oauth_empty_access_partitions(:now)',
   purgeAccessTokens: `
 DELETE t FROM (${[

@@ -56,10 +56,10 @@ SELECT ${GRANT}, ${REFRESH}, COALESCE(g.retired_at, g.created_at) AS rotated_at,
   FROM oauth_grant g WHERE g.grant_id = ${grant} AND g.client_id <> ''`,
 );
 
-/** 1: the refresh token is kept; 2: access tokens are in partitions. */
-export const rotated = (kept: 0 | 1 | 2): ByOrigin =>
+/** `kept`: the refresh token goes on; `partitions`: access tokens are in partitions. */
+export const rotated = ({ kept = false, partitions = false }): ByOrigin =>
   byEither(`CALL oauth_rotate(
-  :grantId, :digest, :clientId, :sender, :now, :attempt, :graceSeconds, ${kept},
+  :grantId, :digest, :clientId, :sender, :now, :attempt, :graceSeconds, ${kept}, ${partitions},
   :refreshDigest, :refreshExpiresAt, :refreshIdleExpiresAt,
   :accessDigest, :accessIssuedAt, :accessExpiresAt, :accessData, :sealed, :retainUntil)`);
 
@@ -183,8 +183,8 @@ export const statements: Statements = {
   addRefresh,
   findAccess,
   findRefresh,
-  rotate: rotated(0),
-  rotateKept: rotated(1),
+  rotate: rotated({}),
+  rotateKept: rotated({ kept: true }),
   revokeAccess,
   revokeRefresh,
   revokeGrant,

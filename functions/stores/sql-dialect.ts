@@ -71,9 +71,10 @@ export interface Statements {
   readonly getClientToken: string;
   readonly removeClientToken: string;
   /**
-   * Where access tokens are in expiry partitions (docs/engines/postgresql.md): empties some whose window is over, whole, and
-   * gives a row for each with `records`, about how many were in it; none when there is nothing to empty. It MUST leave alone
-   * a partition that holds a live token, and one whose lock does not come at once: no look-up may wait for long behind it.
+   * Where access tokens are in expiry partitions (docs/engines/postgresql.md): empties one or more whose window is over, whole,
+   * and gives with `records` about how many were in them; no row when nothing was emptied. It is sent once for each ring at
+   * most, which has one such partition at a time. It MUST leave alone a partition that holds a live token, and one whose lock
+   * does not come at once: no look-up may wait for long behind it.
    */
   readonly emptyAccessPartitions?: string;
   // `changed`: how many rows are gone, at most `limit`.

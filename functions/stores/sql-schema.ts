@@ -15,8 +15,8 @@ const PAUSE_MS = 1000;
 /** Between two questions whether the lock is free. */
 const POLL_MS = 100;
 
-export const components = ['oauth-server', 'oauth-client', 'oauth-partitions', 'oauth-roles'] as const;
-export type Component = (typeof components)[number];
+const parts = ['oauth-server', 'oauth-client', 'oauth-partitions', 'oauth-roles'] as const;
+type Part = (typeof parts)[number];
 
 /** Texts by their path in sql/<engine>. */
 export type Scripts = Readonly<Record<string, string>>;
@@ -34,7 +34,7 @@ export interface SchemaOptions {
   readonly withinMs?: number;
 }
 
-const partsOf = ({ partitions = false, roles = false }: SchemaOptions): Component[] => [
+const partsOf = ({ partitions = false, roles = false }: SchemaOptions): Part[] => [
   'oauth-server',
   'oauth-client',
   ...(partitions ? (['oauth-partitions'] as const) : []),
@@ -157,14 +157,14 @@ export async function updateSchema(
   dialect: SchemaDialect,
   { worker, keeper }: { worker: Session; keeper?: Session },
   scripts: Scripts,
-  wanted: readonly Component[],
+  wanted: readonly Part[],
   patience: Patience,
 ): Promise<string[]> {
   const applied: string[] = [];
   if (keeper) await waitForLock(dialect, keeper, patience);
-  for (const component of wanted) {
+  for (const part of wanted) {
     for (let last: string | undefined; ; ) {
-      const [path] = await missingScripts(dialect, worker, scripts, component);
+      const [path] = await missingScripts(dialect, worker, scripts, part);
       if (path === undefined) break;
       if (path === last) throw new StoreError('invalid', `${path} left the version as it was`);
       await runScript(dialect, worker, path, textOf(scripts, path), patience);
@@ -221,23 +221,23 @@ async function missingScripts(
   dialect: SchemaDialect,
   session: Session,
   scripts: Scripts,
-  component: Component,
+  part: Part,
 ): Promise<string[]> {
-  const whole = `${component}.sql`;
-  const { tables } = contentsOf(textOf(scripts, whole), component);
-  const found = await versionOf(dialect, session, component);
+  const whole = `${part}.sql`;
+  const { tables } = contentsOf(textOf(scripts, whole), part);
+  const found = await versionOf(dialect, session, part);
   if (found === undefined) {
-    const own = tables.filter((table) => !tablesBefore(scripts, component).includes(table));
+    const own = tables.filter((table) => !tablesBefore(scripts, part).includes(table));
     const strange = own.length > 0 ? await dialect.tablesThere(session, own) : [];
     if (strange.length === 0) return [whole];
     throw new StoreError(
       'unsupported',
-      `the database has ${strange.join(', ')} already, and no version of ${component}: give the stores a database of their own, or where ${whole} was interrupted run it to its end by hand`,
+      `the database has ${strange.join(', ')} already, and no version of ${part}: give the stores a database of their own, or where ${whole} was interrupted run it to its end by hand`,
     );
   }
   // Where DDL is no transaction, a script notes at its head that it has begun, and can be run again to its end.
   if (found === 0) return [whole];
-  return scriptsFrom(scripts, component, found);
+  return scriptsFrom(scripts, part, found);
 }
 
 /** Access tokens that are in partitions once stay there: functions that did not know would purge none of them. */
@@ -251,36 +251,36 @@ async function refusePartitions(dialect: SchemaDialect, session: Session, { part
  *
  * @throws {StoreError} `unsupported`: a version that the scripts do not know
  */
-export function scriptsFrom(scripts: Scripts, component: Component, found: number): string[] {
-  const { version } = contentsOf(textOf(scripts, `${component}.sql`), component);
+export function scriptsFrom(scripts: Scripts, part: Part, found: number): string[] {
+  const { version } = contentsOf(textOf(scripts, `${part}.sql`), part);
   if (found > version) {
     throw new StoreError(
       'unsupported',
-      `the schema ${component} is of version ${found}, and this package knows ${version}: it was upgraded by a newer package, so use that one`,
+      `the schema ${part} is of version ${found}, and this package knows ${version}: it was upgraded by a newer package, so use that one`,
     );
   }
-  return Array.from({ length: version - found }, (_, index) => `upgrades/${component}-${found + index + 1}.sql`);
+  return Array.from({ length: version - found }, (_, index) => `upgrades/${part}-${found + index + 1}.sql`);
 }
 
 /** What the parts before this one make, which is no stranger's. */
-const tablesBefore = (scripts: Scripts, component: Component): string[] => [
+const tablesBefore = (scripts: Scripts, part: Part): string[] => [
   'oauth_schema',
-  ...components
-    .slice(0, components.indexOf(component))
+  ...parts
+    .slice(0, parts.indexOf(part))
     .flatMap((earlier) => contentsOf(scripts[`${earlier}.sql`] ?? '', earlier).tables),
 ];
 
 /** What a script makes, as it stands in it. */
-export function contentsOf(text: string, component: Component): { tables: string[]; version: number } {
+export function contentsOf(text: string, part: Part): { tables: string[]; version: number } {
   const tables = [...text.matchAll(/^\s*CREATE TABLE (?:IF NOT EXISTS )?(\w+)/gm)].map(([, name]) => String(name));
-  const versions = [...text.matchAll(new RegExp(`'${component}', (\\d+)`, 'g'))].map(([, version]) => Number(version));
+  const versions = [...text.matchAll(new RegExp(`'${part}', (\\d+)`, 'g'))].map(([, version]) => Number(version));
   return { tables, version: Math.max(...versions) };
 }
 
-async function versionOf(dialect: SchemaDialect, session: Session, component: Component): Promise<number | undefined> {
+async function versionOf(dialect: SchemaDialect, session: Session, part: Part): Promise<number | undefined> {
   if ((await dialect.tablesThere(session, ['oauth_schema'])).length === 0) return undefined;
   try {
-    const [row] = await session.query(`SELECT version FROM oauth_schema WHERE component = '${component}'`);
+    const [row] = await session.query(`SELECT version FROM oauth_schema WHERE component = '${part}'`);
     if (row === undefined || Number.isInteger(row.version)) return row?.version as number | undefined;
   } catch (cause) {
     if (!dialect.isStrange(cause)) throw cause;

@@ -24,6 +24,7 @@ import type {
 } from '../domain/ports.ts';
 import { leadOf, selectorKey, selectorKeysOf } from '../domain/selector.ts';
 import type { ByOrigin, Row, Run, Statements } from './sql-dialect.ts';
+import { rings } from './sql-partitions.ts';
 import { accessOf, artifactOf, codeOf, defined, entryOf, grantOf, refreshOf } from './sql-rows.ts';
 
 // What the relational stores share: from the ports to one statement of the dialect each, and from its answer back. The
@@ -80,14 +81,16 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
     };
   };
 
-  /** Empties the partitions that are over; what was in them costs nothing to remove, and is held to no limit. */
+  /** Empties the partitions that are over, one of each ring; what was in them costs nothing to remove, and is held to no limit. */
   const emptyPartitions = async ({ now, deadlineMs = Number.POSITIVE_INFINITY }: PurgeRequest): Promise<number> => {
-    for (let removed = 0; ; ) {
-      if (sql.emptyAccessPartitions === undefined || clock() >= deadlineMs) return removed;
-      const { rows } = await run('emptyAccessPartitions', sql.emptyAccessPartitions, { now });
-      if (rows.length === 0) return removed;
+    const { emptyAccessPartitions } = sql;
+    let removed = 0;
+    for (let left = rings.length; emptyAccessPartitions && left > 0 && clock() < deadlineMs; left -= 1) {
+      const { rows } = await run('emptyAccessPartitions', emptyAccessPartitions, { now });
+      if (rows.length === 0) break;
       removed += rows.reduce((sum, row) => sum + Number(row.records), 0);
     }
+    return removed;
   };
 
   const purgeAccess = purge(

@@ -262,11 +262,11 @@ END //
 
 -- Replaces the refresh token of a grant, or keeps it, and stores the new access token; a token that was used before ends the
 -- grant. Decided from the row that is locked first. Gives the grant, `outcome` and `sealed`, or nothing where there is no grant.
--- p_kept is 1 where the refresh token is kept, and 2 where it is replaced and access tokens are in partitions.
+-- With p_partitions, access tokens are in partitions, and no key tells whether the new one is there already.
 CREATE PROCEDURE IF NOT EXISTS oauth_rotate(
   p_grant_id BINARY(12), p_digest VARBINARY(64), p_client_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin,
-  p_sender BINARY(32), p_now BIGINT, p_attempt BINARY(16), p_grace_seconds BIGINT, p_kept TINYINT,
-  p_refresh_digest VARBINARY(64), p_refresh_expires_at BIGINT, p_refresh_idle_expires_at BIGINT,
+  p_sender BINARY(32), p_now BIGINT, p_attempt BINARY(16), p_grace_seconds BIGINT, p_kept BOOLEAN,
+  p_partitions BOOLEAN, p_refresh_digest VARBINARY(64), p_refresh_expires_at BIGINT, p_refresh_idle_expires_at BIGINT,
   p_access_digest VARBINARY(64), p_access_issued_at BIGINT, p_access_expires_at BIGINT, p_access_data MEDIUMBLOB,
   p_sealed MEDIUMBLOB, p_retain_until BIGINT
 ) MODIFIES SQL DATA SQL SECURITY INVOKER
@@ -287,14 +287,14 @@ BEGIN
   -- A token that can be used, as most can, takes no statement but this one and the insert. Within a CASE, no condition leads
   -- the optimizer to look into an index.
   UPDATE oauth_grant SET
-      refresh_expires_at = IF(p_kept = 1, refresh_expires_at, p_refresh_expires_at),
-      refresh_idle_expires_at = IF(p_kept = 1, COALESCE(p_refresh_idle_expires_at, refresh_idle_expires_at), p_refresh_idle_expires_at),
-      refresh_foreign = IF(p_kept = 1, refresh_foreign, NULL),
-      retired_at = IF(p_kept = 1, retired_at, p_now),
-      attempt = IF(p_kept = 1, attempt, p_attempt),
-      refresh_digest = IF(p_kept = 1, refresh_digest, p_refresh_digest),
-      retired_digest = IF(p_kept = 1, retired_digest, p_digest),
-      successor = IF(p_kept = 1, successor, p_sealed),
+      refresh_expires_at = IF(p_kept, refresh_expires_at, p_refresh_expires_at),
+      refresh_idle_expires_at = IF(p_kept, COALESCE(p_refresh_idle_expires_at, refresh_idle_expires_at), p_refresh_idle_expires_at),
+      refresh_foreign = IF(p_kept, refresh_foreign, NULL),
+      retired_at = IF(p_kept, retired_at, p_now),
+      attempt = IF(p_kept, attempt, p_attempt),
+      refresh_digest = IF(p_kept, refresh_digest, p_refresh_digest),
+      retired_digest = IF(p_kept, retired_digest, p_digest),
+      successor = IF(p_kept, successor, p_sealed),
       retain_until = GREATEST(retain_until, p_retain_until)
     WHERE grant_id = v_grant_id AND CASE
       WHEN client_id <> p_client_id OR (refresh_sender IS NOT NULL AND NOT refresh_sender <=> p_sender) THEN FALSE
@@ -304,12 +304,12 @@ BEGIN
   -- A row that meets the condition counts, whether or not it changes by it (CLIENT_FOUND_ROWS).
   IF ROW_COUNT() > 0 THEN
     SET v_outcome = 'rotated';
-    IF p_kept > 0 THEN
+    IF p_kept OR p_partitions THEN
       SELECT TRUE INTO v_there FROM access_token WHERE grant_id = v_grant_id AND digest = p_access_digest LIMIT 1 FOR UPDATE;
     END IF;
     -- A token that is kept can be used again, so the repeat of an attempt meets its own. Any other is a conflict: with no
     -- attempt it is refused.
-    IF p_access_digest IS NOT NULL AND NOT (p_kept = 1 AND v_there) THEN
+    IF p_access_digest IS NOT NULL AND NOT (p_kept AND v_there) THEN
       INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, data)
         VALUES (v_grant_id, p_access_digest, p_access_issued_at, p_access_expires_at, IF(v_there, NULL, p_attempt), p_access_data);
     END IF;

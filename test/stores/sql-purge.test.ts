@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { PGlite } from '@electric-sql/pglite';
 import { expect, it } from 'vitest';
+import { partitioned } from '../../functions/stores/mysql-partitions.ts';
 import { statements } from '../../functions/stores/mysql-statements.ts';
 import { purgeRevocations } from '../../functions/stores/postgresql-statements.ts';
 import { createSqlEngine } from '../../functions/stores/sql.ts';
@@ -44,6 +45,24 @@ it('a purge does not pause beyond its deadline, nor when nothing is left to it',
   const start = performance.now();
   expect(await limited.purge({ now: 0, limit: 50 })).toMatchObject({ removed: { accessTokens: 50 }, more: true });
   expect(performance.now() - start).toBeLessThan(2.5 * sum(limited.batches.map(lengthOf)));
+});
+
+it('a purge empties partitions as long as there are some, and one of each ring at most, whatever the server says', async () => {
+  const emptied = async (answers: readonly number[]) => {
+    const asked: unknown[] = [];
+    const run: Run = async (name) => {
+      if (name !== 'emptyAccessPartitions') return { rows: [], changed: 0 };
+      const records = answers[asked.push(name) - 1];
+      return { rows: records === undefined ? [] : [{ records }], changed: 0 };
+    };
+    const { accessTokens } = createSqlEngine(partitioned(statements), run, Date.now, async () => {});
+    const { removed } = await accessTokens.purgeExpired({ now: 0, limit: 1, deadlineMs: Date.now() + 2000 });
+    return { asked: asked.length, removed: removed.accessTokens };
+  };
+  expect(await emptied([])).toEqual({ asked: 1, removed: 0 });
+  expect(await emptied([7])).toEqual({ asked: 2, removed: 7 });
+  expect(await emptied([7, 5])).toEqual({ asked: 2, removed: 12 });
+  expect(await emptied(Array(100_000).fill(0))).toEqual({ asked: 2, removed: 0 });
 });
 
 it('on PostgreSQL the commit of a purge does not wait for the disk, and those after it do', async () => {
