@@ -165,7 +165,7 @@ export function storeError(cause: unknown): StoreError {
   if (state === '42704' || state === '42884') {
     return new StoreError(
       'unsupported',
-      'a table or procedure is missing: apply sql/db2/oauth-server.sql and oauth-client.sql',
+      'a table or procedure is missing: apply sql/db2/oauth-server.sql and oauth-client.sql, for a user who does not own them also oauth-roles.sql, and say whose they are by "schema"',
       { cause },
     );
   }

@@ -20,6 +20,9 @@ import type { DatabaseSettings } from './sql-settings.ts';
 const DBMS_NAME = 17;
 const DBMS_VERSION = 18;
 const OLDEST = 11;
+/** What a table is that is not there, or not for this user. */
+const MISSING = '42704';
+const FORBIDDEN = '42501';
 
 /** Connects once and looks whether everything is there that the stores need of these components. Nothing is changed. */
 export async function diagnose(settings: DatabaseSettings, components: readonly Component[]): Promise<Diagnosis> {
@@ -61,33 +64,34 @@ async function touch(host: string, port: number, waitMs: number): Promise<void> 
 async function examine(connection: Connection, place: Place, components: readonly Component[]): Promise<Diagnosis> {
   const version = String(connection.getInfoSync?.(DBMS_VERSION) ?? '');
   const product = `${String(connection.getInfoSync?.(DBMS_NAME) ?? 'Db2')} ${version}`;
+  /** What a query of nothing is refused with, table by table. */
+  const refusals = async (tables: readonly string[]) => {
+    const found: [table: string, state: string | undefined][] = [];
+    for (const table of tables) {
+      const state = await rowsOf(connection, `SELECT 1 AS one FROM ${table} WHERE 1 = 0`).then(
+        () => undefined,
+        (cause) => {
+          const { state } = stateOf(cause);
+          if (state === MISSING || state === FORBIDDEN) return state;
+          throw cause;
+        },
+      );
+      found.push([table, state]);
+    }
+    return found;
+  };
   const examination = {
     product,
     ...(/^\d/.test(version) &&
       Number.parseInt(version, 10) < OLDEST && {
         fault: `${place.server} is ${product}: Db2 11.5 or newer is needed`,
       }),
-    async tablesThere(tables: readonly string[]) {
-      const names = tables.map((table) => `'${table.toUpperCase()}'`);
-      const rows = await rowsOf(
-        connection,
-        `SELECT tabname AS name FROM syscat.tables WHERE tabschema = CURRENT SCHEMA AND tabname IN (${names})`,
-      );
-      return rows.map(({ name }) => String(name).trim().toLowerCase());
-    },
-    /** A query of nothing tells whether one may read; the procedures write with their owner's privileges. */
-    async lacking(tables: readonly string[]) {
-      const found: string[] = [];
-      for (const table of tables) {
-        try {
-          await rowsOf(connection, `SELECT 1 AS one FROM ${table} WHERE 1 = 0`);
-        } catch (cause) {
-          if (stateOf(cause).state !== '42501') throw cause;
-          found.push(`${table} (SELECT)`);
-        }
-      }
-      return found;
-    },
+    /** Not by the catalog: a RESTRICTIVE database, as those of Amazon RDS, shows it to nobody who was not told so. */
+    tablesThere: async (tables: readonly string[]) =>
+      (await refusals(tables)).flatMap(([table, state]) => (state === MISSING ? [] : [table])),
+    /** The procedures write with their owner's privileges: one may read, or may not. */
+    lacking: async (tables: readonly string[]) =>
+      (await refusals(tables)).flatMap(([table, state]) => (state === FORBIDDEN ? [`${table} (SELECT)`] : [])),
     async versionOf(component: Component) {
       const [row] = await rowsOf(connection, `SELECT version FROM oauth_schema WHERE component = '${component}'`);
       return row?.version as number | undefined;

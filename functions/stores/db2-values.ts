@@ -74,13 +74,16 @@ export function bind(text: string): Bound {
   };
 }
 
+/** Before every id and digest. An empty string is not: Db2 compares it as blanks, behind what begins with less. */
+const FIRST = new Uint8Array(16);
+
 // A whole number goes as its digits: the driver sends one above 32 bits as if it were a fraction.
 function given(name: string, value: unknown): Parameter {
   if (NUMBERS.has(name)) {
     const number = value === undefined || value === null ? null : String(Number(value));
     return { ParamType: 'INPUT', CType: 'CHAR', SQLType: 'BIGINT', Data: number };
   }
-  const bytes = bytesOf(value);
+  const bytes = bytesOf(name === 'afterId' && (value as Uint8Array).length === 0 ? FIRST : value);
   return { ParamType: 'INPUT', CType: 'BINARY', SQLType: VARBINARY, Data: bytes, Length: bytes?.length || 1 };
 }
 

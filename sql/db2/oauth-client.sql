@@ -13,6 +13,7 @@ CREATE TABLE oauth_schema (
 )';
 END@
 
+-- VOLATILE CARDINALITY: procedures are compiled while the table is empty, and must go by an index all the same.
 BEGIN
   DECLARE CONTINUE HANDLER FOR SQLSTATE '42710' BEGIN END;
   EXECUTE IMMEDIATE '
@@ -23,6 +24,7 @@ CREATE TABLE client_access_token (
   data                     VARCHAR(16000) FOR BIT DATA NOT NULL,
   CONSTRAINT client_access_token_pk PRIMARY KEY (client_id, token_key)
 ) ORGANIZE BY ROW';
+  EXECUTE IMMEDIATE 'ALTER TABLE client_access_token VOLATILE CARDINALITY';
 
   EXECUTE IMMEDIATE 'CREATE INDEX client_access_token_expires ON client_access_token (expires_at)';
 END@
@@ -71,27 +73,30 @@ BEGIN
   COMMIT;
 END@
 
--- SKIP LOCKED DATA: two purges share the work instead of waiting for each other.
+-- SKIP LOCKED DATA: two purges share the work instead of waiting for each other. Db2 has it for no positioned delete: a row is
+-- locked by its query, and removed by its key.
 CREATE OR REPLACE PROCEDURE purge_client_tokens (IN p_now BIGINT, IN p_limit BIGINT, OUT p_changed BIGINT)
 LANGUAGE SQL MODIFIES SQL DATA
 BEGIN
-  DECLARE v_due BIGINT;
+  DECLARE v_client_id VARCHAR(480) FOR BIT DATA;
+  DECLARE v_token_key VARCHAR(480) FOR BIT DATA;
   DECLARE v_at_end SMALLINT DEFAULT 0;
-  DECLARE due CURSOR FOR SELECT expires_at FROM client_access_token WHERE expires_at <= p_now FOR UPDATE WITH CS SKIP LOCKED DATA;
+  DECLARE due CURSOR FOR SELECT client_id, token_key FROM client_access_token WHERE expires_at <= p_now
+    WITH RS USE AND KEEP UPDATE LOCKS SKIP LOCKED DATA;
   DECLARE CONTINUE HANDLER FOR NOT FOUND SET v_at_end = 1;
   DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 
   SET p_changed = 0;
   OPEN due;
-  FETCH due INTO v_due;
+  FETCH due INTO v_client_id, v_token_key;
   WHILE v_at_end = 0 AND p_changed < p_limit DO
-    DELETE FROM client_access_token WHERE CURRENT OF due;
+    DELETE FROM client_access_token WHERE client_id = v_client_id AND token_key = v_token_key;
     SET p_changed = p_changed + 1;
-    FETCH due INTO v_due;
+    FETCH due INTO v_client_id, v_token_key;
   END WHILE;
   CLOSE due;
   COMMIT;
 END@
 
-INSERT INTO oauth_schema (component, version) SELECT 'oauth-client', 1 FROM SYSIBM.SYSDUMMY1
+INSERT INTO oauth_schema (component, version) SELECT 'oauth-client', 1 FROM (VALUES 1) AS single (one)
   WHERE NOT EXISTS (SELECT 1 FROM oauth_schema WHERE component = 'oauth-client')@

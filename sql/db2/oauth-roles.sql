@@ -12,7 +12,7 @@ GRANT CONNECT ON DATABASE TO USER oauth_reader_a, USER oauth_reader_b, USER oaut
 GRANT USAGE ON WORKLOAD sysdefaultuserworkload TO USER oauth_reader_a, USER oauth_reader_b, USER oauth_checker_a,
   USER oauth_checker_b, USER oauth_writer_a, USER oauth_writer_b, USER oauth_purger_a, USER oauth_purger_b@
 BEGIN
-  DECLARE CONTINUE HANDLER FOR SQLSTATE '42704' BEGIN END; -- only Amazon RDS has this role: the packages of IBM's drivers
+  DECLARE CONTINUE HANDLER FOR SQLSTATE '42704' BEGIN END; -- only Amazon RDS has this role: the packages of drivers
   EXECUTE IMMEDIATE '
 GRANT ROLE role_nullid_packages TO USER oauth_reader_a, USER oauth_reader_b, USER oauth_checker_a, USER oauth_checker_b,
   USER oauth_writer_a, USER oauth_writer_b, USER oauth_purger_a, USER oauth_purger_b';
@@ -94,5 +94,5 @@ GRANT EXECUTE ON PROCEDURE purge_codes TO USER oauth_purger_a, USER oauth_purger
 GRANT EXECUTE ON PROCEDURE purge_artifacts TO USER oauth_purger_a, USER oauth_purger_b@
 GRANT EXECUTE ON PROCEDURE purge_client_tokens TO USER oauth_purger_a, USER oauth_purger_b@
 
-INSERT INTO oauth_schema (component, version) SELECT 'oauth-roles', 1 FROM SYSIBM.SYSDUMMY1
+INSERT INTO oauth_schema (component, version) SELECT 'oauth-roles', 1 FROM (VALUES 1) AS single (one)
   WHERE NOT EXISTS (SELECT 1 FROM oauth_schema WHERE component = 'oauth-roles')@

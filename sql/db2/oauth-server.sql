@@ -13,6 +13,8 @@ CREATE TABLE oauth_schema (
 )';
 END@
 
+-- VOLATILE CARDINALITY, here and below: procedures are compiled while tables are empty, and must go by an index all the same.
+
 -- One authorization and its refresh token: everything that must change together stands in this one row.
 -- What never changes comes first, what a rotation changes last: then the log of a rotation holds its last columns only.
 -- No index on a column that a rotation changes, and room in the page: then a rotation touches no index and moves no row.
@@ -42,9 +44,10 @@ CREATE TABLE oauth_grant (
   CONSTRAINT oauth_grant_pk PRIMARY KEY (grant_id)
 ) ORGANIZE BY ROW';
   EXECUTE IMMEDIATE 'ALTER TABLE oauth_grant PCTFREE 25';
+  EXECUTE IMMEDIATE 'ALTER TABLE oauth_grant VOLATILE CARDINALITY';
 
   EXECUTE IMMEDIATE 'CREATE INDEX oauth_grant_subject ON oauth_grant (subject, created_at, grant_id)';
-  -- In the order of the pages: a page of a client''s grants is read off the index.
+  -- In the order of the pages: a page of the grants of a client is read off the index.
   EXECUTE IMMEDIATE 'CREATE INDEX oauth_grant_client ON oauth_grant (client_id, created_at, grant_id)';
   EXECUTE IMMEDIATE 'CREATE INDEX oauth_grant_application ON oauth_grant (application_id, created_at, grant_id)';
   EXECUTE IMMEDIATE 'CREATE INDEX oauth_grant_consent ON oauth_grant (consent_id, created_at, grant_id)';
@@ -65,6 +68,7 @@ CREATE TABLE access_token (
   data                     VARCHAR(16000) FOR BIT DATA,
   CONSTRAINT access_token_pk PRIMARY KEY (grant_id, digest)
 ) ORGANIZE BY ROW';
+  EXECUTE IMMEDIATE 'ALTER TABLE access_token VOLATILE CARDINALITY';
 
   EXECUTE IMMEDIATE 'CREATE INDEX access_token_expires ON access_token (expires_at)';
 END@
@@ -79,6 +83,7 @@ CREATE TABLE foreign_token (
   retain_until             BIGINT  NOT NULL,
   CONSTRAINT foreign_token_pk PRIMARY KEY (digest)
 ) ORGANIZE BY ROW';
+  EXECUTE IMMEDIATE 'ALTER TABLE foreign_token VOLATILE CARDINALITY';
 
   EXECUTE IMMEDIATE 'CREATE INDEX foreign_token_retain ON foreign_token (retain_until)';
 END@
@@ -93,6 +98,7 @@ CREATE TABLE revocation (
   retain_until             BIGINT  NOT NULL,
   CONSTRAINT revocation_pk PRIMARY KEY (selector)
 ) ORGANIZE BY ROW';
+  EXECUTE IMMEDIATE 'ALTER TABLE revocation VOLATILE CARDINALITY';
 
   EXECUTE IMMEDIATE 'CREATE INDEX revocation_retain ON revocation (retain_until)';
 END@
@@ -112,6 +118,7 @@ CREATE TABLE authorization_code (
   CONSTRAINT authorization_code_pk PRIMARY KEY (digest)
 ) ORGANIZE BY ROW';
   EXECUTE IMMEDIATE 'ALTER TABLE authorization_code PCTFREE 20';
+  EXECUTE IMMEDIATE 'ALTER TABLE authorization_code VOLATILE CARDINALITY';
 
   EXECUTE IMMEDIATE 'CREATE INDEX authorization_code_retain ON authorization_code (retain_until)';
 END@
@@ -134,6 +141,7 @@ CREATE TABLE artifact (
   CONSTRAINT artifact_pk PRIMARY KEY (kind, id)
 ) ORGANIZE BY ROW';
   EXECUTE IMMEDIATE 'ALTER TABLE artifact PCTFREE 20';
+  EXECUTE IMMEDIATE 'ALTER TABLE artifact VOLATILE CARDINALITY';
 
   -- With the id: who looks for the next row of a way in reads none that stands before it.
   EXECUTE IMMEDIATE 'CREATE INDEX artifact_uid ON artifact (kind, uid, id)';
@@ -187,17 +195,17 @@ BEGIN
     ELSE
       IF p_access_digest IS NOT NULL THEN
         INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt, is_foreign, data)
-          SELECT p_grant_id, p_access_digest, p_access_issued_at, p_access_expires_at, p_attempt, p_access_foreign, p_access_data FROM SYSIBM.SYSDUMMY1
+          SELECT p_grant_id, p_access_digest, p_access_issued_at, p_access_expires_at, p_attempt, p_access_foreign, p_access_data FROM (VALUES 1) AS single (one)
             WHERE NOT EXISTS (SELECT 1 FROM access_token a WHERE a.grant_id = p_grant_id AND a.digest = p_access_digest);
       END IF;
       IF p_refresh_foreign = 1 THEN
         INSERT INTO foreign_token (digest, grant_id, retain_until)
-          SELECT p_refresh_digest, p_grant_id, p_retain_until FROM SYSIBM.SYSDUMMY1
+          SELECT p_refresh_digest, p_grant_id, p_retain_until FROM (VALUES 1) AS single (one)
             WHERE NOT EXISTS (SELECT 1 FROM foreign_token f WHERE f.digest = p_refresh_digest AND f.grant_id = p_grant_id);
       END IF;
       IF p_access_foreign = 1 THEN
         INSERT INTO foreign_token (digest, grant_id, retain_until)
-          SELECT p_access_digest, p_grant_id, p_retain_until FROM SYSIBM.SYSDUMMY1
+          SELECT p_access_digest, p_grant_id, p_retain_until FROM (VALUES 1) AS single (one)
             WHERE NOT EXISTS (SELECT 1 FROM foreign_token f WHERE f.digest = p_access_digest AND f.grant_id = p_grant_id);
       END IF;
       IF v_duplicate = 1 THEN
@@ -236,7 +244,7 @@ BEGIN
     END IF;
     IF p_access_foreign = 1 THEN
       INSERT INTO foreign_token (digest, grant_id, retain_until)
-        SELECT p_access_digest, p_grant_id, p_retain_until FROM SYSIBM.SYSDUMMY1
+        SELECT p_access_digest, p_grant_id, p_retain_until FROM (VALUES 1) AS single (one)
           WHERE NOT EXISTS (SELECT 1 FROM foreign_token f WHERE f.digest = p_access_digest AND f.grant_id = p_grant_id);
     END IF;
     IF v_duplicate = 1 THEN
@@ -469,7 +477,7 @@ BEGIN
   GET DIAGNOSTICS v_changed = ROW_COUNT;
   IF v_changed = 0 THEN
     INSERT INTO oauth_grant (grant_id, client_id, created_at, data, revoked_at, retain_until)
-      VALUES (p_grant_id, X'2E', p_now, X'', p_now, p_retain_until);
+      VALUES (p_grant_id, X'2E', p_now, X'2E', p_now, p_retain_until);
     IF v_duplicate = 1 THEN -- it came meanwhile
       UPDATE oauth_grant SET revoked_at = COALESCE(revoked_at, p_now),
           retain_until = CASE WHEN retain_until < p_retain_until THEN p_retain_until ELSE retain_until END
@@ -648,7 +656,7 @@ BEGIN
 END@
 
 -- A row that lost its way in to another one keeps its id. All rows concerned are locked in the order of their ids: two
--- callers that give each other's ways away cannot wait for each other.
+-- callers that take ways from one another cannot wait for each other.
 CREATE OR REPLACE PROCEDURE put_artifact (
   IN p_kind VARCHAR(480) FOR BIT DATA, IN p_id VARCHAR(32) FOR BIT DATA, IN p_uid VARCHAR(32) FOR BIT DATA,
   IN p_user_code VARCHAR(32) FOR BIT DATA, IN p_consent_id VARCHAR(480) FOR BIT DATA, IN p_expires_at BIGINT, IN p_retain_until BIGINT,
@@ -664,7 +672,8 @@ BEGIN
   DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 
   IF p_uid IS NOT NULL OR p_user_code IS NOT NULL THEN
-    SET v_id = X'';
+    -- Before every id: an empty one would be compared as blanks, behind those that begin with less.
+    SET v_id = X'0000000000000000000000000000000000000000000000000000000000000000';
     WHILE v_id IS NOT NULL DO
       -- No cursor: one that stood on the row would hold a lock that two callers could not both turn into their own.
       SELECT MIN(id) INTO v_id FROM (
@@ -776,23 +785,25 @@ BEGIN
 END@
 
 -- By the index of what is due, row by row. SKIP LOCKED DATA: two purges share the work instead of waiting for each other,
--- and none waits for a rotation.
+-- and none waits for a rotation. Db2 has it for no positioned delete: a row is locked by its query, and removed by its key.
 CREATE OR REPLACE PROCEDURE purge_access_tokens (IN p_now BIGINT, IN p_limit BIGINT, OUT p_changed BIGINT)
 LANGUAGE SQL MODIFIES SQL DATA
 BEGIN
-  DECLARE v_due BIGINT;
+  DECLARE v_grant_id VARCHAR(16) FOR BIT DATA;
+  DECLARE v_digest VARCHAR(32) FOR BIT DATA;
   DECLARE v_at_end SMALLINT DEFAULT 0;
-  DECLARE due CURSOR FOR SELECT expires_at FROM access_token WHERE expires_at <= p_now FOR UPDATE WITH CS SKIP LOCKED DATA;
+  DECLARE due CURSOR FOR SELECT grant_id, digest FROM access_token WHERE expires_at <= p_now
+    WITH RS USE AND KEEP UPDATE LOCKS SKIP LOCKED DATA;
   DECLARE CONTINUE HANDLER FOR NOT FOUND SET v_at_end = 1;
   DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 
   SET p_changed = 0;
   OPEN due;
-  FETCH due INTO v_due;
+  FETCH due INTO v_grant_id, v_digest;
   WHILE v_at_end = 0 AND p_changed < p_limit DO
-    DELETE FROM access_token WHERE CURRENT OF due;
+    DELETE FROM access_token WHERE grant_id = v_grant_id AND digest = v_digest;
     SET p_changed = p_changed + 1;
-    FETCH due INTO v_due;
+    FETCH due INTO v_grant_id, v_digest;
   END WHILE;
   CLOSE due;
   COMMIT;
@@ -801,19 +812,20 @@ END@
 CREATE OR REPLACE PROCEDURE purge_grants (IN p_now BIGINT, IN p_limit BIGINT, OUT p_changed BIGINT)
 LANGUAGE SQL MODIFIES SQL DATA
 BEGIN
-  DECLARE v_due BIGINT;
+  DECLARE v_grant_id VARCHAR(16) FOR BIT DATA;
   DECLARE v_at_end SMALLINT DEFAULT 0;
-  DECLARE due CURSOR FOR SELECT retain_until FROM oauth_grant WHERE retain_until <= p_now FOR UPDATE WITH CS SKIP LOCKED DATA;
+  DECLARE due CURSOR FOR SELECT grant_id FROM oauth_grant WHERE retain_until <= p_now
+    WITH RS USE AND KEEP UPDATE LOCKS SKIP LOCKED DATA;
   DECLARE CONTINUE HANDLER FOR NOT FOUND SET v_at_end = 1;
   DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 
   SET p_changed = 0;
   OPEN due;
-  FETCH due INTO v_due;
+  FETCH due INTO v_grant_id;
   WHILE v_at_end = 0 AND p_changed < p_limit DO
-    DELETE FROM oauth_grant WHERE CURRENT OF due;
+    DELETE FROM oauth_grant WHERE grant_id = v_grant_id;
     SET p_changed = p_changed + 1;
-    FETCH due INTO v_due;
+    FETCH due INTO v_grant_id;
   END WHILE;
   CLOSE due;
   COMMIT;
@@ -822,19 +834,20 @@ END@
 CREATE OR REPLACE PROCEDURE purge_foreign_tokens (IN p_now BIGINT, IN p_limit BIGINT, OUT p_changed BIGINT)
 LANGUAGE SQL MODIFIES SQL DATA
 BEGIN
-  DECLARE v_due BIGINT;
+  DECLARE v_digest VARCHAR(32) FOR BIT DATA;
   DECLARE v_at_end SMALLINT DEFAULT 0;
-  DECLARE due CURSOR FOR SELECT retain_until FROM foreign_token WHERE retain_until <= p_now FOR UPDATE WITH CS SKIP LOCKED DATA;
+  DECLARE due CURSOR FOR SELECT digest FROM foreign_token WHERE retain_until <= p_now
+    WITH RS USE AND KEEP UPDATE LOCKS SKIP LOCKED DATA;
   DECLARE CONTINUE HANDLER FOR NOT FOUND SET v_at_end = 1;
   DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 
   SET p_changed = 0;
   OPEN due;
-  FETCH due INTO v_due;
+  FETCH due INTO v_digest;
   WHILE v_at_end = 0 AND p_changed < p_limit DO
-    DELETE FROM foreign_token WHERE CURRENT OF due;
+    DELETE FROM foreign_token WHERE digest = v_digest;
     SET p_changed = p_changed + 1;
-    FETCH due INTO v_due;
+    FETCH due INTO v_digest;
   END WHILE;
   CLOSE due;
   COMMIT;
@@ -843,19 +856,20 @@ END@
 CREATE OR REPLACE PROCEDURE purge_revocations (IN p_now BIGINT, IN p_limit BIGINT, OUT p_changed BIGINT)
 LANGUAGE SQL MODIFIES SQL DATA
 BEGIN
-  DECLARE v_due BIGINT;
+  DECLARE v_selector VARCHAR(32) FOR BIT DATA;
   DECLARE v_at_end SMALLINT DEFAULT 0;
-  DECLARE due CURSOR FOR SELECT retain_until FROM revocation WHERE retain_until <= p_now FOR UPDATE WITH CS SKIP LOCKED DATA;
+  DECLARE due CURSOR FOR SELECT selector FROM revocation WHERE retain_until <= p_now
+    WITH RS USE AND KEEP UPDATE LOCKS SKIP LOCKED DATA;
   DECLARE CONTINUE HANDLER FOR NOT FOUND SET v_at_end = 1;
   DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 
   SET p_changed = 0;
   OPEN due;
-  FETCH due INTO v_due;
+  FETCH due INTO v_selector;
   WHILE v_at_end = 0 AND p_changed < p_limit DO
-    DELETE FROM revocation WHERE CURRENT OF due;
+    DELETE FROM revocation WHERE selector = v_selector;
     SET p_changed = p_changed + 1;
-    FETCH due INTO v_due;
+    FETCH due INTO v_selector;
   END WHILE;
   CLOSE due;
   COMMIT;
@@ -864,19 +878,20 @@ END@
 CREATE OR REPLACE PROCEDURE purge_codes (IN p_now BIGINT, IN p_limit BIGINT, OUT p_changed BIGINT)
 LANGUAGE SQL MODIFIES SQL DATA
 BEGIN
-  DECLARE v_due BIGINT;
+  DECLARE v_digest VARCHAR(32) FOR BIT DATA;
   DECLARE v_at_end SMALLINT DEFAULT 0;
-  DECLARE due CURSOR FOR SELECT retain_until FROM authorization_code WHERE retain_until <= p_now FOR UPDATE WITH CS SKIP LOCKED DATA;
+  DECLARE due CURSOR FOR SELECT digest FROM authorization_code WHERE retain_until <= p_now
+    WITH RS USE AND KEEP UPDATE LOCKS SKIP LOCKED DATA;
   DECLARE CONTINUE HANDLER FOR NOT FOUND SET v_at_end = 1;
   DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 
   SET p_changed = 0;
   OPEN due;
-  FETCH due INTO v_due;
+  FETCH due INTO v_digest;
   WHILE v_at_end = 0 AND p_changed < p_limit DO
-    DELETE FROM authorization_code WHERE CURRENT OF due;
+    DELETE FROM authorization_code WHERE digest = v_digest;
     SET p_changed = p_changed + 1;
-    FETCH due INTO v_due;
+    FETCH due INTO v_digest;
   END WHILE;
   CLOSE due;
   COMMIT;
@@ -885,23 +900,25 @@ END@
 CREATE OR REPLACE PROCEDURE purge_artifacts (IN p_now BIGINT, IN p_limit BIGINT, OUT p_changed BIGINT)
 LANGUAGE SQL MODIFIES SQL DATA
 BEGIN
-  DECLARE v_due BIGINT;
+  DECLARE v_kind VARCHAR(480) FOR BIT DATA;
+  DECLARE v_id VARCHAR(32) FOR BIT DATA;
   DECLARE v_at_end SMALLINT DEFAULT 0;
-  DECLARE due CURSOR FOR SELECT due_at FROM artifact WHERE due_at <= p_now FOR UPDATE WITH CS SKIP LOCKED DATA;
+  DECLARE due CURSOR FOR SELECT kind, id FROM artifact WHERE due_at <= p_now
+    WITH RS USE AND KEEP UPDATE LOCKS SKIP LOCKED DATA;
   DECLARE CONTINUE HANDLER FOR NOT FOUND SET v_at_end = 1;
   DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 
   SET p_changed = 0;
   OPEN due;
-  FETCH due INTO v_due;
+  FETCH due INTO v_kind, v_id;
   WHILE v_at_end = 0 AND p_changed < p_limit DO
-    DELETE FROM artifact WHERE CURRENT OF due;
+    DELETE FROM artifact WHERE kind = v_kind AND id = v_id;
     SET p_changed = p_changed + 1;
-    FETCH due INTO v_due;
+    FETCH due INTO v_kind, v_id;
   END WHILE;
   CLOSE due;
   COMMIT;
 END@
 
-INSERT INTO oauth_schema (component, version) SELECT 'oauth-server', 2 FROM SYSIBM.SYSDUMMY1
+INSERT INTO oauth_schema (component, version) SELECT 'oauth-server', 2 FROM (VALUES 1) AS single (one)
   WHERE NOT EXISTS (SELECT 1 FROM oauth_schema WHERE component = 'oauth-server')@

@@ -141,6 +141,34 @@ describe('what is bound', () => {
   });
 });
 
+describe('the scripts', () => {
+  // db2 -td@ takes one for the begin of a string, in which it makes a blank of each end of a line: the comment goes on.
+  it.each(['oauth-server', 'oauth-client', 'oauth-roles'])('of %s have no apostrophe in a comment', async (part) => {
+    const text = await readFile(new URL(`../../sql/db2/${part}.sql`, import.meta.url), 'utf8');
+    expect(text.match(/--.*'.*/g)).toBeNull();
+  });
+});
+
+describe('a page of digests, whatever byte they begin with,', () => {
+  /** As Db2 compares: the shorter one as if blanks stood behind it. */
+  const padded = (bytes: unknown) => Buffer.concat([Buffer.from(bytes as Uint8Array), Buffer.alloc(32, 0x20)], 32);
+
+  it('begins before all of them', () => {
+    const values = { grantId: new Uint8Array(16), afterId: new Uint8Array() };
+    const [, after] = bind(statements.listAccess).parametersOf(values);
+    for (const first of [0, 0x1f, 0x20, 0xff]) {
+      const digest = Buffer.alloc(32, 1).fill(first, 0, 1);
+      expect(Buffer.compare(padded(digest), padded(after?.Data))).toBe(1);
+    }
+  });
+
+  it('goes on behind the one that was last', () => {
+    const last = Buffer.alloc(32, 1);
+    const [, after] = bind(statements.listAccess).parametersOf({ grantId: new Uint8Array(16), afterId: last });
+    expect(after?.Data).toEqual(last);
+  });
+});
+
 const address = process.env.DB2_URL;
 describeOn(address)('test-connection', () => {
   const { hostname, port, pathname } = new URL(address ?? 'db2://nobody');

@@ -33,11 +33,11 @@ public final class procedures {
   /** What Db2 has and Derby has not, or calls otherwise. Nothing else of the text is changed but names of variables. */
   private static final String[][] REWRITES = {
     {"WITH RS USE AND KEEP UPDATE LOCKS", "FOR UPDATE WITH RS"},
-    {"WITH CS SKIP LOCKED DATA", "WITH CS"}, // waits where Db2 skips
+    {"SKIP LOCKED DATA", ""}, // waits where Db2 skips
     {"\\bSUBSTR\\(", "db2.part("}, // of bytes
     {"EXCLUDE NULL KEYS", ""},
     {"ORGANIZE BY ROW", ""},
-    {"^ALTER TABLE \\w+ PCTFREE \\d+$", ""},
+    {"^ALTER TABLE \\w+ (PCTFREE \\d+|VOLATILE CARDINALITY)$", ""},
   };
 
   /** Derby's own, as Db2 calls them. */
