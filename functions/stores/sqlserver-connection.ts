@@ -108,7 +108,6 @@ const CODES: Readonly<Record<number, StoreErrorCode>> = {
   262: 'unsupported', // none to make something
   230: 'unsupported',
   1934: 'unsupported', // a SET option is off that an index of a computed column needs
-  3906: 'unsupported', // a read-only database
   102: 'unsupported', // syntax: older than 2017, or a low compatibility level
   // 4060, 18456 and whatever says that the database or the server is not there for us now: unavailable
 };
@@ -156,9 +155,12 @@ export function storeError(cause: unknown): StoreError {
   return new StoreError('unavailable', 'SQL Server cannot be reached', { cause });
 }
 
-/** Whether an error says that a server or database is not there for the moment: stopping, failing over, moved by Azure. */
-const isAway = (number: number): boolean =>
+/**
+ * Whether an error says that a server or database is not there for the moment: stopping, failing over, moved by Azure, no longer
+ * the primary (3906: it takes no writes). After a failover the host leads to the new one, and only a new connection asks for it.
+ */
+export const isAway = (number = 0): boolean =>
   [
-    596, 617, 669, 921, 922, 952, 976, 983, 988, 4060, 4221, 6005, 6006, 18401, 18456, 10053, 10054, 10060, 40143,
-    40166, 40197, 40540, 40613, 42108, 42109,
+    596, 617, 669, 921, 922, 952, 954, 976, 983, 988, 3906, 4060, 4221, 6005, 6006, 18401, 18456, 10053, 10054, 10060,
+    40143, 40166, 40197, 40540, 40613, 42108, 42109,
   ].includes(number);

@@ -5,7 +5,7 @@ import { createSqlEngine } from './sql.ts';
 import type { Answer, Row, Run } from './sql-dialect.ts';
 import { createPool } from './sql-pool.ts';
 import type { DatabaseSettings } from './sql-settings.ts';
-import { connect, loadDriver, numberOf, storeError } from './sqlserver-connection.ts';
+import { connect, isAway, loadDriver, numberOf, storeError } from './sqlserver-connection.ts';
 import { bound, type Column, namesIn, type ParameterType, parameters, rowOf } from './sqlserver-parameters.ts';
 import { partitioned } from './sqlserver-partitions.ts';
 import * as statements from './sqlserver-statements.ts';
@@ -31,7 +31,7 @@ export async function createEngine(settings: DatabaseSettings, clock: Clock): Pr
     text: TYPES.VarBinary,
   };
   const broken = new WeakSet<Connection>();
-  const timedOut = new WeakSet<Connection>();
+  const left = new WeakSet<Connection>();
 
   /** Sends one statement over a connection that does nothing else, and waits for its answer. */
   const send = (connection: Connection, text: string, fill: (request: Request) => void = () => {}) =>
@@ -40,8 +40,8 @@ export async function createEngine(settings: DatabaseSettings, clock: Clock): Pr
       const request = new RequestOf(text, (error, changed) => {
         if (!error) resolve({ rows, changed: Number(rows[0]?.changed ?? changed ?? 0) });
         else {
-          // What is under way on a connection after a timeout is nobody's to know.
-          if ((error as { code?: string }).code === 'ETIMEOUT') timedOut.add(connection);
+          // What is under way on a connection after a timeout is nobody's to know; one to a former primary stays that.
+          if ((error as { code?: string }).code === 'ETIMEOUT' || isAway(numberOf(error))) left.add(connection);
           reject(error);
         }
       });
@@ -61,7 +61,7 @@ export async function createEngine(settings: DatabaseSettings, clock: Clock): Pr
           throw storeError(cause);
         }
       },
-      isBroken: (connection) => broken.has(connection) || timedOut.has(connection),
+      isBroken: (connection) => broken.has(connection) || left.has(connection),
       validate: (connection) => send(connection, settings.validationQuery ?? 'SELECT 1 AS one'),
       close: async (connection) => {
         if (broken.has(connection)) return;

@@ -191,6 +191,7 @@ describe('what comes back', () => {
     [40613, 'unavailable'],
     [40197, 'unavailable'],
     [983, 'unavailable'],
+    [3906, 'unavailable'],
     [6005, 'unavailable'],
   ])('error %i is %s, with its cause', async (number, code) => {
     const { add } = await answering(error(number));
@@ -231,6 +232,17 @@ describe('what comes back', () => {
     expect(await failureOf(add())).toBe('timeout: no answer from SQL Server in time');
     await add();
     expect(server.logins()).toBe(2);
+  });
+
+  it('a connection to a server that is no longer the primary is replaced; one to a server that refuses is not', async () => {
+    const logins = async (number: number) => {
+      const { add, server } = await answering(error(number), 1);
+      expect(await failureOf(add())).not.toBe('none');
+      await add();
+      return server.logins();
+    };
+    for (const number of [3906, 983, 40613]) expect(await logins(number), String(number)).toBe(2);
+    for (const number of [547, 2627, 1222]) expect(await logins(number), String(number)).toBe(1);
   });
 
   it('a connection that is cut is unavailable for whoever is on it, and replaced for the next', async () => {
