@@ -188,9 +188,10 @@ export const grantSteps: Record<string, Step> = {
     if (!known) return undefined;
     const refresh = newRefresh(now, { ...refreshLife(now, dice), ...(known.sender && { sender: known.sender }) });
     known.refresh.push(refresh);
-    known.rotations.length = 0; // whose repeats are told apart from reuse is open after this
     const options = { now, attempt: newAttempt(), retainUntil: retainFrom(now, dice) };
     const { grantId } = known.grant;
+    // Whose repeats are told apart from reuse is open after this. A grant that came after an earlier one of its id is known twice.
+    for (const each of world.grants) if (hasEqual([grantId], each.grant.grantId)) each.rotations.length = 0;
     return { name: 'addRefresh', on: ({ accessTokens }) => accessTokens.addRefresh(grantId, refresh, options) };
   },
   findAccess(world, dice) {
