@@ -1,4 +1,5 @@
 import type { Clock } from '../domain/clock.ts';
+import { StoreError } from '../domain/errors.ts';
 import type { Engine } from '../domain/ports.ts';
 import {
   type Link,
@@ -51,7 +52,7 @@ export function createMysqlEngine(
   const run: Run = async (name, text, values) => {
     const statement = bound.get(name) ?? questioned(text);
     bound.set(name, statement);
-    const given = statement.names.map((value) => sent(values[value]));
+    const given = statement.names.map((value) => sent(value, values[value]));
     return pool.use(async (link) => {
       for (let tries = 1; ; tries += 1) {
         try {
@@ -80,8 +81,20 @@ function questioned(text: string): Bound {
   return { text: replaced, names };
 }
 
+/** How many characters a name may have. The server refuses more, but cuts off spaces at the end, in whatever mode. */
+const LONGEST: Readonly<Record<string, number>> = {
+  clientId: 255,
+  subject: 512,
+  applicationId: 255,
+  consentId: 512,
+  key: 512,
+  kind: 64,
+};
+
 /** A value as the driver sends it: bytes as a Buffer, several of one length one behind the other, what is absent as NULL. */
-function sent(value: unknown): unknown {
+function sent(name: string, value: unknown): unknown {
+  if (typeof value === 'string' && value.endsWith(' ') && [...value].length > Number(LONGEST[name]))
+    throw new StoreError('invalid', `${name} has more than ${LONGEST[name]} characters`);
   if (Array.isArray(value)) return Buffer.concat(value);
   if (value instanceof Uint8Array && !Buffer.isBuffer(value))
     return Buffer.from(value.buffer, value.byteOffset, value.byteLength);

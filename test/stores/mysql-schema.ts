@@ -8,7 +8,7 @@ import { packagedScripts, type SchemaOptions } from '../../functions/stores/sql-
 import type { DatabaseSettings } from '../../functions/stores/sql-settings.ts';
 import { createVirtualClock } from '../conformance/index.ts';
 import { everyOperation } from '../conformance/operations.ts';
-import { issue } from '../conformance/records.ts';
+import { issue, newDigest, newSuccessor, rotate } from '../conformance/records.ts';
 import { type Command, run } from '../engines/launch.ts';
 import { callBeside } from './beside.ts';
 import { newDatabase, query, settingsOf, type Tested } from './mysql-server.ts';
@@ -178,6 +178,40 @@ export function describeSchema(tested: TestedSchema, url: string, clientCommand:
       await long.end();
       expect(error).toMatchObject({ code: 'timeout', retryable: true });
       expect(error.cause.message).toMatch(/^upgrades\/oauth-server-3\.sql: Lock wait timeout exceeded/);
+    });
+  });
+
+  describe(`${engine}: names`, () => {
+    it('one that is too long is refused and never cut, be it by a space at its end; one of full length is told apart by it', async () => {
+      const clock = createVirtualClock(Date.now());
+      const now = clock.now();
+      const settings = await newDatabase(url);
+      await apply(settings, { roles: false });
+      const opened = createEngine(settings, clock.nowMs);
+      const long = (length: number, end: string) => `${'x'.repeat(length - 1)}${end}`;
+      const longest = { clientId: 255, subject: 512, applicationId: 255, consentId: 512 };
+      for (const [field, length] of Object.entries(longest)) {
+        for (const end of ['xy', 'x ']) {
+          const stored = issue({ ...opened, clock }, { grant: { [field]: long(length, end) } });
+          await expect(stored).rejects.toMatchObject({ code: 'invalid' });
+        }
+        for (const end of ['x', ' ']) await issue({ ...opened, clock }, { grant: { [field]: long(length, end) } });
+        const { grants } = await opened.accessTokens.listGrants({ [field]: long(length, ' ') }, { limit: 9 });
+        expect(grants.map(({ grant }) => grant[field as keyof typeof longest])).toEqual([long(length, ' ')]);
+      }
+      const { grant, refreshKey } = await issue({ ...opened, clock }, { grant: { clientId: long(255, 'x') } });
+      const stranger = { now, clientId: `${grant.clientId} ` };
+      const rotated = rotate(opened.accessTokens, grant, refreshKey, newSuccessor(now), stranger);
+      await expect(rotated).rejects.toMatchObject({ code: 'invalid' });
+      const expiresAt = now + 60;
+      const data = Buffer.from('token');
+      const put = (key: string) => opened.clientAccessTokens.put({ clientId: 'c', key, expiresAt, data });
+      await put(long(512, 'x'));
+      await expect(put(long(512, 'x '))).rejects.toMatchObject({ code: 'invalid' });
+      const kept = (kind: string) => opened.artifacts.put({ kind, id: newDigest(), expiresAt, data }, { now });
+      await kept(long(64, ' '));
+      await expect(kept(long(64, 'x '))).rejects.toMatchObject({ code: 'invalid' });
+      await opened.close();
     });
   });
 
