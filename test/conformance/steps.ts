@@ -100,6 +100,9 @@ const storedGrant = ({ state }: World, { grantId }: StoredGrant) =>
 /** A foreign token may be forgotten at the `retainUntil` that came with it, although its grant is kept for longer. */
 const isRemembered = (world: World, { grant }: KnownGrant, key: TokenKey) =>
   key.grantId !== undefined || grant.retainUntil > world.now();
+/** That of a foreign token which is added is the grant's at least, so that one time tells of all of them. */
+const retainedAs = ({ grant }: KnownGrant, { foreign }: { readonly foreign?: boolean }, retainUntil: number) =>
+  foreign ? Math.max(grant.retainUntil, retainUntil) : retainUntil;
 const presentable = (world: World, known: KnownGrant | undefined) =>
   known?.refresh.filter((token) => isRemembered(world, known, keyOf(known.grant, token))) ?? [];
 /** A new attempt, or one that was made before. */
@@ -178,7 +181,7 @@ export const grantSteps: Record<string, Step> = {
     if (!known) return undefined;
     const access = newAccess(now, tokenLife(now, dice));
     known.access.push(access);
-    const options = { now, attempt: newAttempt(), retainUntil: retainFrom(now, dice) };
+    const options = { now, attempt: newAttempt(), retainUntil: retainedAs(known, access, retainFrom(now, dice)) };
     const { grantId } = known.grant;
     return { name: 'addAccess', on: ({ accessTokens }) => accessTokens.addAccess(grantId, access, options) };
   },
@@ -188,7 +191,7 @@ export const grantSteps: Record<string, Step> = {
     if (!known) return undefined;
     const refresh = newRefresh(now, { ...refreshLife(now, dice), ...(known.sender && { sender: known.sender }) });
     known.refresh.push(refresh);
-    const options = { now, attempt: newAttempt(), retainUntil: retainFrom(now, dice) };
+    const options = { now, attempt: newAttempt(), retainUntil: retainedAs(known, refresh, retainFrom(now, dice)) };
     const { grantId } = known.grant;
     // Whose repeats are told apart from reuse is open after this. A grant that came after an earlier one of its id is known twice.
     for (const each of world.grants) if (hasEqual([grantId], each.grant.grantId)) each.rotations.length = 0;
