@@ -538,7 +538,7 @@ export const removeClientToken = changing(
 
 // SKIP LOCKED: two purges share the work instead of waiting for each other, and none waits for a rotation. Rows are locked
 // as they are fetched, so no more than are removed. The condition stands in the DELETE again: by then the row is ours, and
-// it is seen as it is now.
+// it is seen as it is now. A FORALL of nothing runs nothing, and SQL%ROWCOUNT stays what it was, at first NULL.
 const batch = (table: string, due: string) => `IF v_left > 0 THEN
     DECLARE
       TYPE places IS TABLE OF ROWID;
@@ -548,9 +548,11 @@ const batch = (table: string, due: string) => `IF v_left > 0 THEN
       OPEN due;
       FETCH due BULK COLLECT INTO v_places LIMIT v_left;
       CLOSE due;
-      FORALL i IN 1 .. v_places.COUNT
-        DELETE FROM ${table} WHERE ROWID = v_places(i) AND ${due};
-      v_left := v_left - SQL%ROWCOUNT;
+      IF v_places.COUNT > 0 THEN
+        FORALL i IN 1 .. v_places.COUNT
+          DELETE FROM ${table} WHERE ROWID = v_places(i) AND ${due};
+        v_left := v_left - SQL%ROWCOUNT;
+      END IF;
     END;
   END IF;`;
 

@@ -35,6 +35,12 @@ const inBlocks: readonly Replacement[] = [
   // SELECT ... INTO takes exactly one row.
   [/(?<!INSERT )\bINTO (?=:o_|[a-z]\b|v_)/g, 'INTO STRICT '],
   [/DUP_VAL_ON_INDEX/g, 'unique_violation'],
+  // A FORALL of nothing leaves SQL%ROWCOUNT as it was.
+  [
+    /FORALL i IN 1 \.\. v_places\.COUNT\s+(DELETE [^;]*;)(.*?)SQL%ROWCOUNT/gs,
+    'IF cardinality(v_places) > 0 THEN $1 GET DIAGNOSTICS v_rows = ROW_COUNT; END IF;$2v_rows',
+  ],
+  [/v_places\.COUNT/g, 'cardinality(v_places)'],
   [/^(.*)SQL%ROWCOUNT(.*)$/gm, 'GET DIAGNOSTICS v_rows = ROW_COUNT; $1v_rows$2'],
   // Rows that are fetched by place, and deleted in one piece.
   [/TYPE places IS TABLE OF ROWID;/g, ''],
@@ -43,7 +49,6 @@ const inBlocks: readonly Replacement[] = [
     /\{\{(.*?)\}\}(.*?)OPEN due;.*?LIMIT (\w+);.*?CLOSE due;/gs,
     '$2v_places := ARRAY(SELECT t.ctid $1 LIMIT $3 FOR UPDATE SKIP LOCKED);',
   ],
-  [/FORALL i IN 1 \.\. v_places\.COUNT/g, ''],
   [/ROWID = v_places\(i\)/g, 'ctid = ANY (v_places)'],
   [/^(\s*)(oauth_\w+\()/gm, '$1CALL $2'],
   [/\bRAW\(\d+\)/g, 'bytea'],
