@@ -15,7 +15,7 @@ const onServers: Record<string, string[]> = {
   MARIADB_FETCHED: ['mariadb-faults'],
   SQLSERVER_URL: ['sqlserver'],
   ORACLE_URL: ['oracle'],
-  PLSQL_GRAMMAR: ['oracle-grammar', 'oracle-decisions'],
+  PLSQL_GRAMMAR: ['oracle-grammar', 'oracle-decisions', 'oracle-diagnosis'],
   DB2_URL: ['db2', 'db2-procedures'],
 };
 const given = { ...process.env, VALKEY_URL: process.env.VALKEY_URL ?? process.env.VALKEY_CLUSTER };

@@ -91,7 +91,10 @@ const standing = (tables: readonly string[]): string => {
     UNION ALL SELECT synonym_name, table_owner, table_name FROM all_synonyms WHERE owner = ${here} AND synonym_name IN (${names})`;
 };
 
-/** What is granted on them to this user, to one of its roles, to everybody, or on every table. The owner may do everything. */
+/**
+ * What is granted on them to this user, to one of its roles, to everybody, or on every table. The owner may do everything. READ,
+ * a privilege beside SELECT, is enough for the versions; blocks lock the rows of all other tables.
+ */
 const lacking = (tables: readonly string[]): string => `
 SELECT LOWER(t.name) || ' (' || LISTAGG(p.privilege, ', ') WITHIN GROUP (ORDER BY p.privilege) || ')' AS name
   FROM (${standing(tables)}) t
@@ -100,7 +103,8 @@ SELECT LOWER(t.name) || ' (' || LISTAGG(p.privilege, ', ') WITHIN GROUP (ORDER B
   WHERE t.owner <> USER AND NOT (t.name = 'OAUTH_SCHEMA' AND p.privilege <> 'SELECT')
     AND NOT EXISTS (SELECT 1 FROM session_privs s WHERE s.privilege = p.privilege || ' ANY TABLE')
     AND NOT EXISTS (SELECT 1 FROM all_tab_privs a WHERE a.table_schema = t.owner AND a.table_name = t.table_name
-      AND a.privilege = p.privilege AND (a.grantee IN (USER, 'PUBLIC') OR a.grantee IN (SELECT r.role FROM session_roles r)))
+      AND (a.privilege = p.privilege OR (t.name = 'OAUTH_SCHEMA' AND a.privilege = 'READ'))
+      AND (a.grantee IN (USER, 'PUBLIC') OR a.grantee IN (SELECT r.role FROM session_roles r)))
   GROUP BY t.name`;
 
 const starting: Words = ({ server }) => `${server} is starting up or shutting down`;

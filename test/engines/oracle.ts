@@ -64,6 +64,7 @@ export const oracle: Engine = {
   tests: [
     'test/stores/oracle-grammar.test.ts',
     'test/stores/oracle-decisions.test.ts',
+    'test/stores/oracle-diagnosis.test.ts',
     'test/stores/oracle-binds.test.ts',
     'test/stores/oracle-connection.test.ts',
     'test/stores/oracle-schema.test.ts',
