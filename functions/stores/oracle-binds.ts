@@ -26,7 +26,10 @@ const text: Bind = { type: 'DB_TYPE_VARCHAR', size: 255 };
 /** The driver measures the room for a text in bytes: 255 characters of four. */
 const room: Bind = { type: 'DB_TYPE_VARCHAR', size: 4 * 255 };
 
-/** `:i_name` */
+/**
+ * `:i_name`. None but those that go into a BLOB may have more than 4000 bytes: behind such a one, Oracle refuses another that might
+ * (https://docs.oracle.com/en/error-help/db/ora-24816).
+ */
 export const values: Readonly<Record<string, Bind>> = {
   accessData: raw(MOST),
   accessDigest: raw(32),
@@ -121,14 +124,16 @@ export function namesIn(statement: string): { values: string[]; columns: string[
 }
 
 /**
- * A value as it is bound. Oracle takes an empty text and no bytes for NULL, which is what an empty record is stored as.
- * @throws {StoreError} invalid: longer than Oracle can store
+ * A value as it is bound. Oracle takes an empty text and no bytes for NULL, which is what an empty record is stored as. An empty
+ * name is refused: as NULL, a condition on it would be none.
+ * @throws {StoreError} invalid: an empty name, or longer than Oracle can store
  */
 export function encoded(name: string, given: Readonly<Record<string, unknown>>): Buffer | string | number | null {
   const { type, size = 0, value = name } = values[name] ?? unknown(name);
   const it = given[value];
   if (it === undefined || it === null) return null;
   if (type === 'DB_TYPE_NUMBER') return Number(it);
+  if (it === '') throw new StoreError('invalid', `${value} is empty, which Oracle takes for none`);
   const bound = Array.isArray(it) ? it.map((each) => Buffer.from(each).toString('hex')).join('') : it;
   const { length } = type === 'DB_TYPE_RAW' ? (bound as Uint8Array) : [...(bound as string)];
   if (length === 0) return null;

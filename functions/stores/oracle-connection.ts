@@ -144,6 +144,7 @@ const CODES: Record<string, StoreErrorCode> = {
   'ORA-00020': 'throttled', // maximum number of processes exceeded
   'ORA-00060': 'throttled', // deadlock: the block was rolled back
   'ORA-01403': 'throttled', // a row that was met was purged before it was looked at
+  'ORA-01410': 'throttled', // an index led to a row whose partition was emptied
   'ORA-01555': 'throttled', // snapshot too old
   'ORA-08103': 'throttled', // a partition was emptied while it was being read
   'ORA-02391': 'throttled', // sessions per user
@@ -154,6 +155,7 @@ const CODES: Record<string, StoreErrorCode> = {
   'ORA-12520': 'throttled',
   'ORA-00054': 'timeout', // resource busy
   'ORA-01013': 'timeout', // the call was cancelled
+  'ORA-04021': 'timeout', // DDL that others' statements on the table keep waiting
   'ORA-30006': 'timeout', // LOCK TABLE ... WAIT
   'NJS-123': 'timeout', // callTimeout
   'ORA-00904': 'unsupported', // no such column
@@ -161,7 +163,15 @@ const CODES: Record<string, StoreErrorCode> = {
   'ORA-01031': 'unsupported', // insufficient privileges
   'ORA-06550': 'unsupported', // what a block says of the three above
   'ORA-41900': 'unsupported', // missing privilege, as 23ai says it
+  'ORA-01435': 'unsupported', // no such schema
+  'ORA-01536': 'unsupported', // space quota exceeded
+  'ORA-01932': 'unsupported', // somebody else made the role, and did not let it be granted
+  'ORA-01950': 'unsupported', // no quota at all on the tablespace
+  'ORA-20001': 'unsupported', // what a script of sql/oracle says itself
+  'ORA-28003': 'unsupported', // the profile of users wants other passwords
+  'ORA-65096': 'unsupported', // users are made in a pluggable database, not in its container
   'ORA-01400': 'invalid', // NULL, which an empty text is
+  'ORA-01407': 'invalid', // the same in an UPDATE
   'ORA-01438': 'invalid', // a number that is too large
   'ORA-01461': 'invalid',
   'ORA-06502': 'invalid',

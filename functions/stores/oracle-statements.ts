@@ -124,9 +124,9 @@ const persisted = (ways: string) =>
   ELSE
     BEGIN
       INSERT INTO oauth_grant (grant_id, client_id, subject, application_id, consent_id, created_at, expires_at,
-          refresh_sender, data, retain_until, refresh_expires_at, refresh_idle_expires_at, refresh_foreign, attempt, refresh_digest)
+          refresh_sender, retain_until, refresh_expires_at, refresh_idle_expires_at, refresh_foreign, attempt, refresh_digest, data)
         VALUES (:i_grantId, :i_clientId, :i_subject, :i_applicationId, :i_consentId, :i_createdAt, :i_expiresAt,
-          :i_refreshSender, :i_data, :i_retainUntil, :i_refreshExpiresAt, :i_refreshIdleExpiresAt, :i_refreshForeign, :i_attempt, :i_refreshDigest);
+          :i_refreshSender, :i_retainUntil, :i_refreshExpiresAt, :i_refreshIdleExpiresAt, :i_refreshForeign, :i_attempt, :i_refreshDigest, :i_data);
     EXCEPTION
       WHEN DUP_VAL_ON_INDEX THEN
         SELECT * INTO g FROM oauth_grant WHERE grant_id = :i_grantId FOR UPDATE;

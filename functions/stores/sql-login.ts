@@ -28,9 +28,9 @@ export async function connectAs<Settings extends LoginSettings, Connection>(
   }
 }
 
-// PostgreSQL: SQLSTATE class 28. MySQL and MariaDB: ER_ACCESS_DENIED_ERROR. SQL Server: 18456. Oracle: ORA-01017, and 28000 for
-// an account that is locked. Db2: SQL30082N, "security processing failed".
-const CODES = /^(28|ER_ACCESS_DENIED|ORA-01017|ORA-28000)/;
+// PostgreSQL: SQLSTATE class 28. MySQL and MariaDB: ER_ACCESS_DENIED_ERROR. SQL Server: 18456. Oracle: ORA-01017, and for an
+// account that is locked 28000, whose password has expired 28001. Db2: SQL30082N, "security processing failed".
+const CODES = /^(28|ER_ACCESS_DENIED|ORA-01017|ORA-2800[01])/;
 const NUMBER = 18456;
 const WORDS = /SQL30082N/;
 

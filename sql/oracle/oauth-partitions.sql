@@ -77,6 +77,16 @@ BEGIN
 END;
 /
 
+-- A procedure with a fault in it is made all the same: that is a warning and stops neither SQL*Plus nor a driver.
+BEGIN
+  FOR fault IN (
+    SELECT line, text FROM user_errors WHERE name = 'OAUTH_EMPTY_ACCESS_PARTITION' AND attribute = 'ERROR' ORDER BY sequence
+  ) LOOP
+    RAISE_APPLICATION_ERROR(-20001, 'oauth_empty_access_partition, line ' || fault.line || ': ' || fault.text);
+  END LOOP;
+END;
+/
+
 -- Where oauth-roles.sql was run before; else it grants the same.
 BEGIN
   EXECUTE IMMEDIATE 'GRANT EXECUTE ON oauth_empty_access_partition TO oauth_writer, oauth_purger';

@@ -3,7 +3,7 @@
 -- tables, who may make roles: sqlplus -L user@//host:1521/service @oauth-roles.sql
 -- Can be run again at any time. Roles are the whole database's: schemas that share one share these. Nobody logs in as a role. On
 -- Amazon RDS the deployment makes two users for each, of which one is in use while the other one gets a new password; elsewhere
--- somebody makes one: CREATE USER oauth_writer_a IDENTIFIED BY "…"; GRANT CREATE SESSION, oauth_writer TO oauth_writer_a;
+-- CREATE USER oauth_writer_a IDENTIFIED BY "…" and GRANT CREATE SESSION, oauth_writer TO oauth_writer_a make one.
 -- Whoever connects as one says whose the tables are: `schema` in the configuration.
 WHENEVER SQLERROR EXIT FAILURE ROLLBACK;
 

@@ -106,9 +106,16 @@ describe('what is bound', () => {
     }
   });
 
-  it('is a NULL for what is empty, and refused by name where Oracle has no room for it', () => {
+  it('is of less than 4000 bytes at most, but for what goes into a BLOB', () => {
+    for (const [name, { type, size = 0 }] of Object.entries(values)) {
+      if (!/^(data|accessData|sealed)$/.test(name))
+        expect(size * (type === 'DB_TYPE_VARCHAR' ? 4 : 1)).toBeLessThan(4000);
+    }
+  });
+
+  it('is a NULL for an empty record, and refused by name where a name is empty or Oracle has no room for it', () => {
     expect(encoded('data', { data: new Uint8Array(0) })).toBeNull();
-    expect(encoded('subject', { subject: '' })).toBeNull();
+    expect(() => encoded('subject', { subject: '' })).toThrow('subject is empty, which Oracle takes for none');
     expect(encoded('subject', {})).toBeNull();
     expect(encoded('data', { data: randomBytes(32_767) })).toHaveLength(32_767);
     expect(() => encoded('data', { data: randomBytes(32_768) })).toThrow(

@@ -32,10 +32,16 @@ describe('a user of Oracle', () => {
     expect(sent).toEqual([]);
   });
 
-  it('that cannot be made says why by its code', async () => {
-    recordSent((text) => (text === SET_PASSWORD ? Promise.reject(refusal('ORA-01031')) : {}));
-    await expect(setPassword(master, change)).rejects.toMatchObject({ message: 'Oracle refused with ORA-01031' });
-  });
+  it.each(['ORA-01031', 'ORA-01932', 'ORA-28003', 'ORA-65096'])(
+    'that cannot be made says why by its code, %s, and is not tried again',
+    async (code) => {
+      recordSent((text) => (text === SET_PASSWORD ? Promise.reject(refusal(code)) : {}));
+      await expect(setPassword(master, change)).rejects.toMatchObject({
+        message: `Oracle refused with ${code}`,
+        retryable: false,
+      });
+    },
+  );
 
   it('finds the tables of their owner, where the settings say whose they are', async () => {
     const sent = recordSent();
@@ -44,23 +50,29 @@ describe('a user of Oracle', () => {
     await expect(connect({ ...master, schema: 'A B' })).rejects.toMatchObject({ code: 'unsupported' });
   });
 
-  it('who is refused while the password changes is tried once more with the next one', async () => {
-    recordSent();
-    const logins: unknown[] = [];
-    const open = vi.mocked(oracledb.getConnection).getMockImplementation() as () => ReturnType<
-      typeof oracledb.getConnection
-    >;
-    vi.mocked(oracledb.getConnection).mockImplementation((async ({ user, password }: oracledb.ConnectionAttributes) => {
-      logins.push(user);
-      if (password !== 'new') throw refusal('ORA-01017');
-      return open();
-    }) as never);
-    const secrets = [
-      { user: 'oauth_writer_a', password: 'old' },
-      { user: 'oauth_writer_b', password: 'new' },
-    ];
-    await logIn({ ...master, password: () => secrets.shift() ?? '' });
-    expect(logins).toEqual(['oauth_writer_a', 'oauth_writer_b']);
-    await expect(logIn({ ...master, password: () => 'old' })).rejects.toMatchObject({ code: 'unavailable' });
-  });
+  it.each(['ORA-01017', 'ORA-28000', 'ORA-28001'])(
+    'who is refused with %s while the password changes is tried once more with the next one',
+    async (code) => {
+      recordSent();
+      const logins: unknown[] = [];
+      const open = vi.mocked(oracledb.getConnection).getMockImplementation() as () => ReturnType<
+        typeof oracledb.getConnection
+      >;
+      vi.mocked(oracledb.getConnection).mockImplementation((async ({
+        user,
+        password,
+      }: oracledb.ConnectionAttributes) => {
+        logins.push(user);
+        if (password !== 'new') throw refusal(code);
+        return open();
+      }) as never);
+      const secrets = [
+        { user: 'oauth_writer_a', password: 'old' },
+        { user: 'oauth_writer_b', password: 'new' },
+      ];
+      await logIn({ ...master, password: () => secrets.shift() ?? '' });
+      expect(logins).toEqual(['oauth_writer_a', 'oauth_writer_b']);
+      await expect(logIn({ ...master, password: () => 'old' })).rejects.toMatchObject({ code: 'unavailable' });
+    },
+  );
 });
