@@ -26,7 +26,7 @@ interface OracleInstanceOptions extends RdsInstanceOptions, PasswordOptions {
   readonly edition?: Edition;
   /** Whether its licence is in the price, as of Standard Edition 2 alone, or yours. Default: license-included of se2. */
   readonly license?: License;
-  /** Default: 19.0.0.0.ru-2025-10.rur-2025-10.r1, and its later release updates. */
+  /** Of 19c. Default: 19.0.0.0.ru-2025-10.rur-2025-10.r1, and its later release updates. */
   readonly version?: OracleEngineVersion;
 }
 
@@ -38,6 +38,9 @@ const editions = {
   se2: { engine: DatabaseInstanceEngine.oracleSe2, licenses: ['license-included', 'bring-your-own-license'] },
   ee: { engine: DatabaseInstanceEngine.oracleEe, licenses: ['bring-your-own-license'] },
 } as const satisfies Record<string, { engine: unknown; licenses: readonly License[] }>;
+
+/** The last whose databases need be no containers: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Oracle.Concepts.CDBs.html */
+const MAJOR_VERSION = '19';
 
 /** The usual one of TLS; nobody is let in at that of plain text, 1521. */
 const TLS_PORT = 2484;
@@ -77,7 +80,7 @@ export function oracleInstance(options: OracleInstanceOptions = {}): InstanceEng
 }
 
 function faults(options: OracleInstanceOptions): Fault[] {
-  const { edition = 'se2', license, instanceType } = options;
+  const { edition = 'se2', license, instanceType, version } = options;
   const option = 'oracleInstance';
   if (!Object.hasOwn(editions, edition)) {
     return when(true, [option, 'edition'], 'another one', either(Object.keys(editions)));
@@ -91,6 +94,12 @@ function faults(options: OracleInstanceOptions): Fault[] {
       [option, 'license'],
       'another one',
       `${either(licenses)}, for the edition ${edition}`,
+    ),
+    ...when(
+      version !== undefined && version.oracleMajorVersion !== MAJOR_VERSION,
+      [option, 'version'],
+      String(version?.oracleMajorVersion),
+      `${MAJOR_VERSION}: later ones are of container databases alone, which a deployment does not create`,
     ),
     ...when(
       edition === 'se2' && isLarger(instanceType, MOST_OF_SE2),

@@ -1,6 +1,7 @@
 import { App, type Stack, Validations } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { InstanceType } from 'aws-cdk-lib/aws-ec2';
+import { OracleEngineVersion } from 'aws-cdk-lib/aws-rds';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, it } from 'vitest';
 import type { ConfigurationInput } from '../../functions/config/configuration.ts';
@@ -125,6 +126,11 @@ describe('what is said of an instance', () => {
       'oracle',
       { oracleInstance: { instanceType: of('m5.8xlarge') } },
       'oracleInstance.instanceType: found m5.8xlarge; accepted: 4xlarge at most, for the edition se2',
+    ],
+    [
+      'oracle',
+      { oracleInstance: { version: OracleEngineVersion.VER_21 } },
+      'oracleInstance.version: found 21; accepted: 19: later ones are of container databases alone',
     ],
     [
       'oracle',
