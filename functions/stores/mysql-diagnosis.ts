@@ -80,7 +80,7 @@ async function examine(
       );
       return rows.map(({ name }) => String(name));
     },
-    lacking: (tables: readonly string[]) => lacking(product, query, tables),
+    lacking: (tables: readonly string[]) => lacking(product, query, tables, components),
     async versionOf(component: Component) {
       const [row] = await query(`SELECT version FROM oauth_schema WHERE component = '${component}'`);
       return row?.version as number | undefined;
@@ -102,7 +102,12 @@ const PRIVILEGES = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
  * only those on which it has some privilege. Privileges that come by a role are not told here; where one is on, the server
  * itself says what is missing.
  */
-async function lacking(product: Product, query: Query, tables: readonly string[]): Promise<string[]> {
+async function lacking(
+  product: Product,
+  query: Query,
+  tables: readonly string[],
+  components: readonly Component[],
+): Promise<string[]> {
   const user = `CONCAT('''', SUBSTRING_INDEX(CURRENT_USER(), '@', 1), '''@''', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''')`;
   const [role] = await query(`SELECT CURRENT_ROLE() AS name`);
   const granted = await query(
@@ -120,8 +125,14 @@ async function lacking(product: Product, query: Query, tables: readonly string[]
     return missing.length > 0 ? [`${table} (${missing.join(', ')})`] : [];
   });
   if (!tables.includes('oauth_grant')) return ofTables;
-  const script = (await packagedScripts(product.engine))['oauth-server.sql'] ?? '';
-  const procedures = [...script.matchAll(/^CREATE PROCEDURE IF NOT EXISTS (\w+)/gm)].map(([, name]) => String(name));
+  const slots = await query(
+    `SELECT 1 FROM information_schema.columns
+      WHERE table_schema = DATABASE() AND table_name = 'access_token' AND column_name = 'slot'`,
+  );
+  const inPartitions = components.includes('oauth-partitions') && slots.length > 0;
+  const scripts = await packagedScripts(product.engine);
+  const text = `${scripts['oauth-server.sql']}${inPartitions ? scripts['oauth-partitions.sql'] : ''}`;
+  const procedures = [...text.matchAll(/^CREATE PROCEDURE IF NOT EXISTS (\w+)/gm)].map(([, name]) => String(name));
   const there = await query(
     `SELECT routine_name AS name FROM information_schema.routines
       WHERE routine_schema = DATABASE() AND routine_name IN (${quoted(procedures)})`,

@@ -273,10 +273,9 @@ export function describeSchema(tested: TestedSchema, url: string, clientCommand:
 
     it('test-connection says in words what is wrong', async () => {
       const settings = await newDatabase(url);
-      const said = async (changes: Partial<DatabaseSettings> = {}) => {
-        const { fault } = (await diagnose({ ...settings, ...changes }, ['oauth-server', 'oauth-client'])) as {
-          fault?: string;
-        };
+      const said = async (changes: Partial<DatabaseSettings> = {}, ...more: Component[]) => {
+        const parts: Component[] = ['oauth-server', 'oauth-client', ...more];
+        const { fault } = (await diagnose({ ...settings, ...changes }, parts)) as { fault?: string };
         return fault;
       };
       expect(await said()).toContain(`apply sql/${engine}/oauth-server.sql`);
@@ -291,6 +290,13 @@ export function describeSchema(tested: TestedSchema, url: string, clientCommand:
       const writer = await admitted(settings, 'oauth_writer');
       expect(await said(writer)).toBeUndefined();
       expect(await said({ ...writer, password: 'wrong' })).toContain('the login as "oauth_writer" failed');
+      expect(await said(writer, 'oauth-partitions')).toContain(`apply sql/${engine}/oauth-partitions.sql`);
+      await apply(settings, { partitions: true });
+      expect(await said(writer, 'oauth-partitions')).toBeUndefined();
+      expect(await said(writer)).toContain('set expiryPartitions');
+      await query(settings, `REVOKE EXECUTE ON PROCEDURE oauth_empty_access_partitions FROM 'oauth_writer'@'%'`);
+      const lackOfOne = 'lacks privileges on oauth_empty_access_partitions (EXECUTE): grant them';
+      expect(await said(writer, 'oauth-partitions')).toContain(lackOfOne);
       await query(settings, `REVOKE EXECUTE ON PROCEDURE oauth_rotate FROM 'oauth_writer'@'%'`);
       expect(await said(writer)).toContain('lacks privileges on oauth_rotate (EXECUTE)');
       await query(settings, `REVOKE INSERT, UPDATE ON access_token FROM 'oauth_writer'@'%'`);
