@@ -45,7 +45,10 @@ it('makes the database of SQL Server, which an instance comes without, and then 
   expect(
     await apply({ RequestType: 'Create', ResourceProperties: event }, { getRemainingTimeInMillis: () => 60_000 }),
   ).toMatchObject({ Data: { scripts: everything } });
-  expect(made).toEqual(['CREATE DATABASE oauth;', 'ALTER DATABASE oauth SET READ_COMMITTED_SNAPSHOT ON;']);
+  expect(made).toEqual([
+    'CREATE DATABASE [oauth];',
+    'ALTER DATABASE [oauth] SET READ_COMMITTED_SNAPSHOT ON WITH ROLLBACK IMMEDIATE;',
+  ]);
   await server.stop();
 });
 
