@@ -4,7 +4,9 @@ import { type PasswordChange, plainChange } from './sql-users.ts';
 
 // Users of Oracle, each with its role: they own nothing, and connect with `schema`, the owner of the tables.
 
-// ORA-01921, 01920: it is there, or somebody made it at the same moment. One that was locked after failures is unlocked.
+// ORA-01921, 01920: it is there, or somebody made it at the same moment. One that was locked after failures is unlocked. A profile
+// that forbids old passwords (PASSWORD_REUSE_MAX) refuses the one that it has, too (ORA-28007), when the same change is repeated;
+// one that was made by chance was never another's.
 export const SET_PASSWORD = `
 DECLARE
   v_user VARCHAR2(128) := DBMS_ASSERT.SIMPLE_SQL_NAME(:i_user);
@@ -22,7 +24,13 @@ BEGIN
   EXCEPTION
     WHEN OTHERS THEN
       IF SQLCODE <> -1920 THEN RAISE; END IF;
-      EXECUTE IMMEDIATE 'ALTER USER ' || v_user || v_identified || ' ACCOUNT UNLOCK';
+      EXECUTE IMMEDIATE 'ALTER USER ' || v_user || ' ACCOUNT UNLOCK';
+      BEGIN
+        EXECUTE IMMEDIATE 'ALTER USER ' || v_user || v_identified;
+      EXCEPTION
+        WHEN OTHERS THEN
+          IF SQLCODE <> -28007 THEN RAISE; END IF;
+      END;
   END;
   EXECUTE IMMEDIATE 'GRANT CREATE SESSION, ' || v_role || ' TO ' || v_user;
 END;`;

@@ -90,7 +90,7 @@ describeOn(grammar)('every text for Oracle', async () => {
     ),
   ];
 
-  it('is PL/SQL or SQL', async () => {
+  it('is PL/SQL or SQL', { timeout: 180_000 }, async () => {
     expect(textsIn(statements).length).toBeGreaterThan(50);
     expect(made.length).toBeGreaterThan(20);
     const faults = await faultsOf(texts);
