@@ -91,6 +91,7 @@ export async function connectionString(settings: DatabaseSettings): Promise<stri
     UID: user,
     PWD: password,
     AUTOCOMMIT: '0',
+    IGNOREWARNINGS: '1', // ibm_db rejects what was done with a warning, as if it had failed (UV_AfterQuery)
     CONNECTTIMEOUT: seconds(pool?.maxWaitMs ?? 10_000),
     RECEIVETIMEOUT: seconds(pool?.statementTimeoutMs ?? 10_000),
     LOCKTIMEOUT: String(LOCK_SECONDS),

@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { readdir, readFile, stat } from 'node:fs/promises';
+import { type AddressInfo, createServer, connect as reach } from 'node:net';
 import { basename, dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { breaks, connectionString, storeError } from '../../functions/stores/db2-connection.ts';
+import { breaks, connect, connectionString, storeError } from '../../functions/stores/db2-connection.ts';
 import { diagnose } from '../../functions/stores/db2-diagnosis.ts';
 import * as statements from '../../functions/stores/db2-statements.ts';
 import { bind, rowOf } from '../../functions/stores/db2-values.ts';
@@ -192,5 +194,33 @@ describeOn(address)('test-connection', () => {
       'oauth-server',
     ])) as { fault: string };
     expect(fault).toContain('"nobody.invalid" is not found');
+  });
+});
+
+describeOn(address)('a statement that was carried out with a warning', () => {
+  const { hostname, port, pathname, username, password } = new URL(address ?? 'db2://nobody');
+  const login = { user: decodeURIComponent(username), password: decodeURIComponent(password) };
+
+  it('has not failed', async () => {
+    // On the way to the driver an error becomes a warning: its code and state stand one behind the other.
+    const server = createServer((driver) => {
+      const db2 = reach(Number(port), hostname);
+      driver.pipe(db2);
+      db2.on('data', (data) => {
+        const at = Math.max(data.indexOf('42Y55', 0, 'latin1'), data.indexOf('42704', 0, 'latin1'));
+        if (at >= 4) data.writeInt32BE(598, at - 4);
+        if (at >= 4) data.write('01550', at, 'latin1');
+        driver.write(data);
+      });
+      driver.on('close', () => db2.destroy());
+      db2.on('close', () => driver.destroy());
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const place = { ...login, host: '127.0.0.1', database: pathname.slice(1), tls: false as const };
+    const connection = await connect({ ...place, port: (server.address() as AddressInfo).port });
+    await connection.query('DROP TABLE that_is_not_there');
+    await connection.endTransaction(true);
+    await connection.close();
+    server.close();
   });
 });
