@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { type AddressInfo, createServer } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import oracledb from 'oracledb';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createEngine } from '../../functions/stores/oracle.ts';
-import { connect } from '../../functions/stores/oracle-connection.ts';
+import { codeOf, connect } from '../../functions/stores/oracle-connection.ts';
 import { diagnose } from '../../functions/stores/oracle-diagnosis.ts';
 import { applySchema, findMissingScripts } from '../../functions/stores/oracle-schema.ts';
 import type { DatabaseSettings } from '../../functions/stores/sql-settings.ts';
@@ -55,10 +56,18 @@ await as(administrator, async (connection) => {
   await connection.execute(`CREATE USER ${owner} IDENTIFIED BY "${settings.password}"`);
   await connection.execute(`GRANT CREATE SESSION, CREATE TABLE, CREATE PROCEDURE, UNLIMITED TABLESPACE TO ${owner}`);
 });
-afterAll(async () => {
+/** A session that was ended is gone a moment later, and its user may not be dropped before (ORA-01940). */
+const drop = async (tries: number): Promise<void> => {
   await cut();
-  await as(administrator, (connection) => connection.execute(`DROP USER ${owner} CASCADE`));
-});
+  try {
+    await as(administrator, (connection) => connection.execute(`DROP USER ${owner} CASCADE`));
+  } catch (error) {
+    if (tries <= 1 || codeOf(error) !== 'ORA-01940') throw error;
+    await setTimeout(500);
+    await drop(tries - 1);
+  }
+};
+afterAll(() => drop(20), 60_000);
 
 const options = { partitions: expiryPartitions };
 const applied = await applySchema(settings, options);
