@@ -13,7 +13,8 @@ CREATE TABLE oauth_schema (
 )';
 END@
 
--- VOLATILE CARDINALITY, here and below: procedures are compiled while tables are empty, and must go by an index all the same.
+-- VOLATILE CARDINALITY, here and below: procedures are compiled while tables are empty, and must go by an index all the same,
+-- since one that scans waits for every row that somebody has locked.
 
 -- One authorization and its refresh token: everything that must change together stands in this one row.
 -- What never changes comes first, what a rotation changes last: then the log of a rotation holds its last columns only.
