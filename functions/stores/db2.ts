@@ -13,7 +13,8 @@ import type { DatabaseSettings } from './sql-settings.ts';
 
 // IBM Db2 11.5 or newer for Linux, Amazon RDS for Db2 (driver `ibm_db` on IBM's CLI driver). An operation is one CALL, whose
 // procedure commits or rolls back before it returns: nothing is left open, and no commit is a round trip of its own. A list is
-// a query and a commit. Isolation: Cursor Stability, the default; what decides takes update locks. The driver repeats nothing.
+// a query and a commit. Isolation: Cursor Stability, the default; what decides takes update locks. The driver repeats no call,
+// unless a server named an alternate one and broke: then with the same attempt.
 
 /** Something without an answer for this much longer than the driver waits is given up. */
 const GRACE_MS = 1000;
