@@ -188,6 +188,8 @@ BEGIN
       VALUES (p_grant_id, p_client_id, p_subject, p_application_id, p_consent_id, p_created_at, p_expires_at, p_refresh_sender, p_data,
         p_retain_until, p_refresh_expires_at, p_refresh_idle_expires_at, p_refresh_foreign, p_attempt, p_refresh_digest);
     IF v_duplicate = 1 THEN
+      -- Also of a grant that a purge has taken meanwhile: nothing has been stored.
+      SET p_outcome = 'conflict';
       SELECT CASE
           WHEN revoked_at IS NOT NULL THEN 'revoked'
           WHEN attempt = p_attempt AND (refresh_digest = p_refresh_digest OR (refresh_digest IS NULL AND p_refresh_digest IS NULL)) THEN 'persisted'
