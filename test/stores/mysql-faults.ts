@@ -33,6 +33,7 @@ export function describeFaults({ name, createEngine, applySchema }: Tested, star
     },
     literal: (bytes: Uint8Array) => `x'${Buffer.from(bytes).toString('hex')}'`,
     openWrites: 'SELECT trx_id FROM information_schema.innodb_trx WHERE trx_rows_modified > 0',
+    waiting: `SELECT trx_id FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'`,
     toldOfDeadlock: [],
   };
 
@@ -46,9 +47,11 @@ export function describeFaults({ name, createEngine, applySchema }: Tested, star
           "GRANT ALL ON oauth.* TO app@'%'",
         );
         const opened = createEngine({ ...settings, user: 'app', password, pool: { maxActive: 1 } }, Date.now);
+        // The last one: one that was left may take a moment to go.
         const session = async () =>
-          (await query<{ Id: number; User: string }>(settings, 'SHOW PROCESSLIST')).find(({ User }) => User === 'app')
-            ?.Id;
+          (await query<{ Id: number; User: string }>(settings, 'SHOW PROCESSLIST')).findLast(
+            ({ User }) => User === 'app',
+          )?.Id;
         await issue(onStage(opened));
         const first = await session();
         await query(settings, 'SET GLOBAL read_only = ON');

@@ -146,14 +146,17 @@ export function describePartitions({ name, createEngine, applySchema }: Tested, 
       const writers = many(4, async () => {
         while (storing) stored.push(await issue({ ...engine, clock }));
       });
-      const before = await purge(place);
+      // The lock on the table is waited for one second, which on a busy machine may not be enough.
+      let before = 0;
+      for (let round = 0; round < 10 && before === 0; round += 1)
+        before += (await purge(place)).removed.accessTokens ?? 0;
       for (let round = 0; round < 5; round += 1) {
         await plant(place.settings, clock.now() - HOUR);
         await purge(place);
       }
       storing = false;
       await Promise.all(writers);
-      expect(before.removed.accessTokens).toBe(50);
+      expect(before).toBe(50);
       expect(stored.length).toBeGreaterThan(0);
       for (const { accessKey, access, grant } of stored) {
         const found = await engine.accessTokens.findAccess(accessKey, { now: clock.now() });

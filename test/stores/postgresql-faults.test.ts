@@ -36,6 +36,7 @@ const tested: Tested = {
   },
   literal: (bytes) => `'\\x${Buffer.from(bytes).toString('hex')}'`,
   openWrites: 'SELECT pid FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()',
+  waiting: `SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'`,
   toldOfDeadlock: ['throttled'],
 };
 describeFaults(tested);

@@ -358,7 +358,7 @@ onServed('expiry partitions, on a server', async () => {
       expect(await applied).toEqual(['oauth-partitions.sql']);
       const { calls, longest } = await lookUps;
       expect(longest).toBeLessThan(0.5);
-      expect(calls).toBeGreaterThan(50);
+      expect(calls).toBeGreaterThan(20);
     });
 
     it('is made after an attempt that left an index that is not whole', async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect, createServer, type Socket } from 'node:net';
 import pg from 'pg';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { createEngine } from '../../functions/stores/postgresql.ts';
 import { applySchema } from '../../functions/stores/postgresql-schema.ts';
 import { createVirtualClock } from '../conformance/index.ts';
@@ -52,6 +52,8 @@ onServed('connections of a store on PostgreSQL', async () => {
     const { rows } = await admin.query('SELECT pid FROM pg_stat_activity WHERE datname = $1', [database]);
     return rows.length;
   };
+  // A session takes a moment to go after its connection has.
+  afterEach(() => vi.waitFor(async () => expect(await sessions()).toBe(0), { timeout: 10_000 }));
   afterAll(async () => {
     for (const socket of sockets) socket.destroy();
     way.close();
@@ -65,13 +67,12 @@ onServed('connections of a store on PostgreSQL', async () => {
     const { accessKey } = await issue(engine);
     const look = () => engine.accessTokens.findAccess(accessKey, { now: clock.now() });
     await Promise.all(many(8, look));
-    expect(await sessions()).toBe(8);
+    await vi.waitFor(async () => expect(await sessions()).toBe(8), { timeout: 10_000 });
     await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [database]);
-    await vi.waitFor(async () => expect(await sessions()).toBe(0));
+    await vi.waitFor(async () => expect(await sessions()).toBe(0), { timeout: 10_000 });
     await new Promise((resolve) => setTimeout(resolve, 50)); // for this end to hear of it
     for (const { outcome } of await Promise.all(many(8, look))) expect(outcome).toBe('active');
     await engine.close();
-    await vi.waitFor(async () => expect(await sessions()).toBe(0));
   });
 
   it('that went dead without a word while the process slept are replaced before a call is sent over them', async () => {

@@ -1,7 +1,19 @@
 import { setTimeout } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Engine } from '../../functions/domain/ports.ts';
-import { DAY, issue, newAttempt, newCode, newGrant, newSuccessor, rotate } from '../conformance/records.ts';
+import type { DatabaseSettings } from '../../functions/stores/sql-settings.ts';
+import {
+  DAY,
+  type Issued,
+  issue,
+  keyOf,
+  many,
+  newAttempt,
+  newCode,
+  newGrant,
+  newSuccessor,
+  rotate,
+} from '../conformance/records.ts';
 import { clock, onServer, onStage, type Place, type Tested } from './tested-database.ts';
 
 // What goes wrong between a store and a relational database: deadlocks, locks that do not come, a server that is killed or
@@ -22,7 +34,14 @@ async function again<T>(call: () => Promise<T>, told: string[]): Promise<T> {
 }
 
 export function describeFaults(tested: Tested): void {
-  const { name, createEngine, connect, cut, literal, openWrites, toldOfDeadlock } = tested;
+  const { name, createEngine, connect, cut, literal, openWrites, waiting, toldOfDeadlock } = tested;
+
+  /** Until somebody waits for a lock that this session holds, or another. */
+  const untilOneWaits = async (settings: DatabaseSettings) => {
+    const session = await connect(settings);
+    await vi.waitFor(async () => expect(await session.query(waiting)).not.toEqual([]), { timeout: 20_000 });
+    await session.end();
+  };
 
   describe(`${name}: locks`, () => {
     it('a call that the server ends in a deadlock leaves nothing, and goes through when it is sent again', () =>
@@ -49,7 +68,7 @@ export function describeFaults(tested: Tested): void {
           await lock(second);
           const taken = { ...artifact, id: first, uid, data: Buffer.from('taken') };
           const put = again(() => engine.artifacts.put(taken, { now }), told);
-          await setTimeout(200);
+          await untilOneWaits(settings);
           await lock(first);
           const found = await engine.artifacts.findByUid('Session', uid, { now });
           expect(found).toMatchObject({ artifact: { id: second } });
@@ -94,7 +113,7 @@ export function describeFaults(tested: Tested): void {
         );
         const options = { now, attempt: newAttempt(), authorizedAtMs: clock.nowMs() - 1000 };
         const persisted = engine.accessTokens.persist({ grant }, options);
-        await setTimeout(500);
+        await untilOneWaits(settings);
         let ended: number | undefined;
         const revocation = engine.accessTokens
           .revokeBy({ subject: 'alice' }, { nowMs: clock.nowMs(), retainUntil: now + DAY })
@@ -113,13 +132,15 @@ export function describeFaults(tested: Tested): void {
 
   describe(`${name}: a server that goes away`, () => {
     /** Rotates and redeems over and over, each again with its attempt until it is told how it went. */
-    const traffic = async ({ accessTokens, authorizationCodes, ...opened }: Engine, until: () => boolean) => {
+    const traffic = async (
+      { accessTokens, authorizationCodes }: Engine,
+      issued: readonly Issued[],
+      progress: { rotations: number; isOver: boolean },
+    ) => {
       const told: string[] = [];
-      let rotations = 0;
       const persistently = <T>(call: () => Promise<T>) => again(call, told);
-      const one = async () => {
-        let { grant, refreshKey } = await issue(onStage({ accessTokens, authorizationCodes, ...opened }));
-        while (!until()) {
+      const one = async ({ grant, refreshKey }: Issued) => {
+        while (!progress.isOver) {
           const now = clock.now();
           const [given, attempt, code] = [newSuccessor(now), newAttempt(), newCode(now)];
           await persistently(() => authorizationCodes.add(code, { now, attempt }));
@@ -132,9 +153,8 @@ export function describeFaults(tested: Tested): void {
           const rotated = await persistently(() => rotate(accessTokens, grant, refreshKey, given, { now, attempt }));
           expect(rotated.outcome).toBe('rotated');
           expect('sealed' in rotated && Buffer.compare(rotated.sealed, given.sealed)).toBe(0);
-          refreshKey = { grantId: grant.grantId, digest: given.refresh.digest };
-          grant = { ...grant, retainUntil: given.retainUntil };
-          rotations += 1;
+          refreshKey = keyOf(grant, given.refresh);
+          progress.rotations += 1;
           const found = await persistently(() => accessTokens.findRefresh(refreshKey, { now }));
           expect(found.outcome).toBe('active');
           const { tokens } = await persistently(() => accessTokens.listAccess(grant.grantId, { limit: 1000 }));
@@ -142,23 +162,27 @@ export function describeFaults(tested: Tested): void {
           expect(await persistently(redeem)).toMatchObject({ outcome: 'replayed' });
         }
       };
-      await Promise.all(Array.from({ length: 8 }, one));
-      return { rotations, failures: told.length };
+      await Promise.all(issued.map(one));
+      return told.length;
     };
 
     const disturbed = (disturb: (place: Place) => Promise<void>, times: number) =>
       onServer(tested, async (place) => {
-        let done = false;
-        const running = traffic(place.engine, () => done);
-        for (let time = 0; time < times; time += 1) {
+        const progress = { rotations: 0, isOver: false };
+        const issued = await Promise.all(many(8, () => issue(onStage(place.engine))));
+        const running = traffic(place.engine, issued, progress);
+        const goesOn = async () => {
+          const enough = progress.rotations + 8;
           await setTimeout(400);
+          await vi.waitFor(() => expect(progress.rotations).toBeGreaterThan(enough), { timeout: 20_000 });
+        };
+        for (let time = 0; time < times; time += 1) {
+          await goesOn();
           await disturb(place);
         }
-        await setTimeout(400);
-        done = true;
-        const { rotations, failures } = await running;
-        expect(rotations).toBeGreaterThan(20);
-        expect(failures).toBeGreaterThan(0);
+        await goesOn();
+        progress.isOver = true;
+        expect(await running).toBeGreaterThan(0);
         const session = await connect(place.settings);
         expect(await session.query(openWrites)).toEqual([]);
         await session.end();

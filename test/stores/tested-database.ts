@@ -21,6 +21,8 @@ export interface Tested {
   literal(bytes: Uint8Array): string;
   /** Lists the transactions that have changed something and are open. */
   readonly openWrites: string;
+  /** Lists those that wait for a lock. */
+  readonly waiting: string;
   /** What a caller is told of a call that the server ended in a deadlock, before it goes through. */
   readonly toldOfDeadlock: readonly string[];
 }
