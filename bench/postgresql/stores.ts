@@ -1,15 +1,13 @@
 import pg from 'pg';
 import type { Engine } from '../../functions/domain/ports.ts';
 import { createEngine } from '../../functions/stores/postgresql.ts';
+import { purgeBatch } from '../../functions/stores/postgresql-statements.ts';
 import { type Contender, type Measured, measure } from '../measure.ts';
 import { demand, operationsOf, over, walk } from '../operations.ts';
 import { accessDigestOf, DAY, grantIdOf, NOW, randomValues, scattered } from '../records.ts';
 import { query, type Tables } from './tables.ts';
 
 // The stores beside their floors: the bare driver with one prepared statement, through a pool of the same size.
-
-/** What a purge removes at once. */
-const PURGED = 50;
 
 /** The bare driver: one prepared statement. */
 function floorsOf(pool: pg.Pool, { grants }: Tables) {
@@ -66,17 +64,17 @@ function floorsOf(pool: pg.Pool, { grants }: Tables) {
   };
 }
 
-/** Each call removes fifty: what has expired, and, beside it, as many rows of the floor's by their keys. */
+/** Each call removes a batch: what has expired, and, beside it, as many rows of the floor's by their keys. */
 function purges({ accessTokens }: Engine, pool: pg.Pool, { url }: Tables) {
   const expired = NOW - 2 * DAY; // nothing else has expired by then
   return {
     delete: async (count: number) => {
-      const keys = randomValues(count * PURGED, 12);
+      const keys = randomValues(count * purgeBatch, 12);
       await query(url, 'INSERT INTO bare_child SELECT k, k, 0, 0, k FROM unnest($1::bytea[]) k', [keys]);
-      const batches = Array.from({ length: count }, (_, i) => keys.slice(i * PURGED, (i + 1) * PURGED));
+      const batches = Array.from({ length: count }, (_, i) => keys.slice(i * purgeBatch, (i + 1) * purgeBatch));
       return over(batches, async (batch) => {
         const text = 'DELETE FROM bare_child WHERE k = ANY ($1)';
-        demand('delete', `${(await pool.query({ name: 'delete', text, values: [batch] })).rowCount}`, `${PURGED}`);
+        demand('delete', `${(await pool.query({ name: 'delete', text, values: [batch] })).rowCount}`, `${purgeBatch}`);
       });
     },
     purge: async (count: number) => {
@@ -84,11 +82,11 @@ function purges({ accessTokens }: Engine, pool: pg.Pool, { url }: Tables) {
         url,
         `INSERT INTO access_token (grant_id, digest, issued_at, expires_at, attempt)
           SELECT k, k, 0, ${expired}, k FROM unnest($1::bytea[]) k`,
-        [randomValues(count * PURGED, 12)],
+        [randomValues(count * purgeBatch, 12)],
       );
       return over(Array.from({ length: count }), async () => {
-        const { removed } = await accessTokens.purgeExpired({ now: expired, limit: PURGED });
-        demand('purge', `${removed.accessTokens}`, `${PURGED}`);
+        const { removed } = await accessTokens.purgeExpired({ now: expired, limit: purgeBatch });
+        demand('purge', `${removed.accessTokens}`, `${purgeBatch}`);
       });
     },
   };

@@ -327,6 +327,9 @@ SELECT client_id, token_key, expires_at, data FROM client_access_token WHERE cli
 export const removeClientToken =
   'DELETE FROM client_access_token WHERE client_id = :clientId AND token_key = :key RETURNING client_id';
 
+/** As short as that: no commit of a purge waits for the disk, so there is little to be saved by removing more at a time. */
+export const purgeBatch = 20;
+
 // SKIP LOCKED: two purges share the work instead of waiting for each other, and none waits for a rotation. What a power cut brings
 // back is due again, so the commit of a purge, and of nothing else, does not wait for the disk, and leaves it to others.
 const purge = (table: string, due: string) => `

@@ -77,6 +77,8 @@ export interface Statements {
    * does not come at once: no look-up may wait for long behind it.
    */
   readonly emptyAccessPartitions?: string;
+  /** How many rows a purge removes at a time, where that is not as many as on most engines. */
+  readonly purgeBatch?: number;
   // `changed`: how many rows are gone, at most `limit`.
   readonly purgeAccessTokens: string;
   readonly purgeGrants: string;

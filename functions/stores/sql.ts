@@ -31,7 +31,10 @@ import { accessOf, artifactOf, codeOf, defined, entryOf, grantOf, refreshOf } fr
 // dialect decides everything; nothing is decided here.
 
 const REVOKE_BATCH = 1000;
-/** Over within a millisecond of a server's time, or a part of it: whoever comes meanwhile waits for no longer behind it. */
+/**
+ * So many rows a purge removes at a time: over within a millisecond of a server's time, or a part of it, and whoever comes
+ * meanwhile waits for no longer behind it. Nor fewer, where each commit waits for the disk.
+ */
 const PURGE_BATCH = 50;
 /** So many times as long as a batch took is the pause before the next: of a purge's time three quarters are the others'. */
 const PURGE_PAUSE = 3;
@@ -40,6 +43,7 @@ const BACKLOG_MOST = 10_000;
 const WRITERS_MS = 5000;
 
 export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: () => Promise<void>): Engine {
+  const { purgeBatch = PURGE_BATCH } = sql;
   const first = async (name: string, text: string, values: Record<string, unknown>) =>
     (await run(name, text, values)).rows[0];
   const changed = async (name: string, text: string, values: Record<string, unknown>) =>
@@ -64,11 +68,11 @@ export function createSqlEngine(sql: Statements, run: Run, clock: Clock, close: 
       let left = limit;
       for (const [kind, tables] of Object.entries(kinds)) {
         for (const [name, text] of tables) {
-          for (let batch = PURGE_BATCH, gone = batch, tookMs = 0; gone === batch; ) {
+          for (let batch = purgeBatch, gone = batch, tookMs = 0; gone === batch; ) {
             const pauseMs = Math.min(tookMs * PURGE_PAUSE, deadlineMs - clock());
             if (left > 0 && pauseMs > 0) await setTimeout(pauseMs);
             if (left <= 0 || clock() >= deadlineMs) return { removed, more: true, backlog: await backlogOf(now) };
-            batch = Math.min(PURGE_BATCH, left);
+            batch = Math.min(purgeBatch, left);
             const fromMs = stopwatch();
             gone = (await run(name, text, { now, limit: batch })).changed;
             tookMs = stopwatch() - fromMs;
