@@ -119,7 +119,7 @@ export async function withStores<Result>(
   const pool = new pg.Pool({ connectionString, max: concurrency, idleTimeoutMillis: 0 });
   pool.on('error', () => {}); // the server may end before its last connection
   const engine = await createEngine(
-    { connectionString, pool: { maxActive: concurrency, idleEvictionMs: 0 } },
+    { connectionString, pool: { maxActive: concurrency, maxIdle: concurrency, idleEvictionMs: 0 } },
     Date.now,
   );
   try {
