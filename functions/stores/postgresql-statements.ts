@@ -327,7 +327,7 @@ SELECT client_id, token_key, expires_at, data FROM client_access_token WHERE cli
 export const removeClientToken =
   'DELETE FROM client_access_token WHERE client_id = :clientId AND token_key = :key RETURNING client_id';
 
-/** As short as that: no commit of a purge waits for the disk, so there is little to be saved by removing more at a time. */
+/** Few, so that a look-up waits behind few: no commit of a purge waits for the disk, and more at a time would save little. */
 export const purgeBatch = 20;
 
 // SKIP LOCKED: two purges share the work instead of waiting for each other, and none waits for a rotation. What a power cut brings

@@ -1,8 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
 
 /**
- * Calls again and again until the work is over, with a short pause: how often, and the longest call as a
- * share of the whole time. Who waits for a lock that the work waits for, or holds, waits for most of it.
+ * Calls again and again until the work is over, with a short pause: how often, and the longest call as a share of the whole
+ * time. Who waits for a lock that the work waits for, or holds, waits for most of it.
  */
 export async function callBeside(
   work: Promise<unknown>,

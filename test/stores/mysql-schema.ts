@@ -166,7 +166,7 @@ export function describeSchema(tested: TestedSchema, url: string, clientCommand:
       const { calls, longest } = await lookUps;
       await looking.end();
       expect(longest).toBeLessThan(0.5);
-      expect(calls).toBeGreaterThan(20);
+      expect(calls).toBeGreaterThan(50);
     });
 
     it('an upgrade that cannot have its lock in time says so', async () => {

@@ -219,7 +219,7 @@ onServed('expiry partitions, on a server', async () => {
     await reader.query('SELECT FROM access_token');
     const now = start + HOUR / 2 + HOUR;
     const purging = async () => {
-      for (const untilMs = performance.now() + 3000; performance.now() < untilMs; )
+      for (const untilMs = performance.now() + 6000; performance.now() < untilMs; )
         expect((await purge(place, now)).gone).toBe(0);
     };
     const purged = purging();
@@ -358,7 +358,7 @@ onServed('expiry partitions, on a server', async () => {
       expect(await applied).toEqual(['oauth-partitions.sql']);
       const { calls, longest } = await lookUps;
       expect(longest).toBeLessThan(0.5);
-      expect(calls).toBeGreaterThan(20);
+      expect(calls).toBeGreaterThan(90);
     });
 
     it('is made after an attempt that left an index that is not whole', async () => {
